@@ -1,0 +1,213 @@
+"""Write the benchmark tables of the README and the docs from ``benchmarks/results/*.json``.
+
+    python benchmarks/tables.py           # write them again
+    python benchmarks/tables.py --check   # only say, with exit code 1, which file is stale
+
+A table stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``; nothing there is written
+by hand. A table whose JSON is not there yet says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Container, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = ("README.md", "docs/benchmarks.md")
+NOT_MEASURED = "*Not measured yet.*"
+PLACE = re.compile(r"(<!-- table:(?P<name>[\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Write, or with ``--check`` only compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
+    check = parser.parse_args().check
+    stale = [page for page in map(ROOT.joinpath, PAGES) if page.exists() and is_stale(page)]
+    if not check:
+        for page in stale:
+            page.write_text(fill(page.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
+    for page in stale:
+        print(f"{page.relative_to(ROOT)}: {'stale; run make docs' if check else 'written'}")
+    sys.exit(bool(stale and check))
+
+
+def is_stale(page: Path) -> bool:
+    """Whether a page's tables are not what the results say."""
+    text = page.read_text(encoding="utf-8")
+    return fill(text, RESULTS) != text
+
+
+def fill(text: str, results: Path) -> str:
+    """The same page with every table made from the results folder.
+
+    Raises:
+        KeyError: If a page names a table that is not in `TABLES`.
+    """
+    return PLACE.sub(lambda place: place[1] + table(place["name"], results) + place[3], text)
+
+
+def table(name: str, results: Path) -> str:
+    """One table in Markdown, or the line that says there is no result yet."""
+    make, source = TABLES[name]
+    path = results / source
+    if not path.exists():
+        return f"{NOT_MEASURED}\n"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    return make(report) + origin(report, source)
+
+
+def origin(report: dict[str, Any], source: str) -> str:
+    """One line under a table: which file it was made from, on what machine and when."""
+    facts = report["provenance"]
+    machine = f"{facts['cpu']}, {facts['cores']} cores"
+    return f"\n<sub>`benchmarks/results/{source}`, {facts['date']}, {machine}.</sub>\n"
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def accuracy_table(report: dict[str, Any]) -> str:
+    """Average precision of every system and setting, small objects with their interval."""
+    head = ["system", "setting", "AP", "AP50", "AP small", "95 % interval", "CPU s / picture"]
+    return markdown(head, map(accuracy_row, report["rows"]))
+
+
+def accuracy_row(row: dict[str, Any]) -> list[str]:
+    """One row of `accuracy_table`."""
+    return [
+        row["system"],
+        row["setting"],
+        *(f"{row[key]:.3f}" for key in ("AP", "AP50", "AP_small")),
+        interval(row["interval_AP_small"]),
+        f"{row['seconds_per_image']:.2f}",
+    ]
+
+
+def differences_table(report: dict[str, Any]) -> str:
+    """Intervals of what one run has over another, on the same resampled pictures."""
+    keys = ("AP", "AP50", "AP_small")
+    return markdown(
+        ["difference", "AP", "AP50", "AP small"],
+        [
+            [name, *(interval(d[key], "+.3f") for key in keys)]
+            for name, d in report["differences"].items()
+        ],
+    )
+
+
+def outcomes_table(report: dict[str, Any]) -> str:
+    """Found, missed and false at the model's own threshold, by object size."""
+    outcomes = report["outcomes"]
+    rows = [("all", outcomes), *outcomes["by_size"].items()]
+    threshold = f"at score {outcomes['threshold']:g}"
+    return markdown(
+        [f"objects, {threshold}", "found", "missed", "false"],
+        [[name, *(str(row[key]) for key in ("found", "missed", "false"))] for name, row in rows],
+    )
+
+
+def interval(ends: Sequence[float | None] | None, form: str = ".3f") -> str:
+    """Both ends of an interval; nothing where it cannot be told."""
+    if not ends or any(end is None or math.isnan(end) for end in ends):
+        return ""
+    return " to ".join(f"{end:{form}}" for end in ends)
+
+
+def start_table(report: dict[str, Any]) -> str:
+    """Seconds to start and to detect, and the installed size."""
+    names = {
+        "start": "start and stop, doing nothing",
+        "import": "`import foveate`",
+        "help": "`foveate --help`",
+        "detect": "detect in one 1080p picture, cold",
+    }
+    rows = [
+        [row["system"], names[row["what"]], f"{row['seconds']:.2f} s"] for row in report["rows"]
+    ]
+    rows += [
+        [row["system"], "installed, all it requires", f"{row['bytes'] / 1e6:,.0f} MB"]
+        for row in report["install"]
+    ]
+    return markdown(["system", "what", "median"], rows)
+
+
+def merge_table(report: dict[str, Any]) -> str:
+    """Seconds of every merge by the number of boxes, and the most memory it took."""
+    counts = sorted({row["boxes"] for row in report["rows"]})
+    return pivot(report, counts, {(row["system"], row["merge"]) for row in report["rows"]})
+
+
+def brief_merge_table(report: dict[str, Any]) -> str:
+    """The same for the numbers and the merges that the README speaks of."""
+    shown = {
+        ("foveate", "seam"),
+        ("foveate", "nms"),
+        ("SAHI", "GreedyNMM, IoS"),
+        ("SAHI", "NMS, IoU"),
+        ("supervision", "with_nms"),
+        ("torchvision", "batched_nms"),
+    }
+    return pivot(report, [20_000, 1_000_000], shown)
+
+
+def pivot(report: dict[str, Any], counts: Sequence[int], shown: Container[tuple[str, str]]) -> str:
+    """One row a merge, one column a number of boxes."""
+    cells: dict[tuple[str, str], dict[int, str]] = {}
+    megabytes: dict[tuple[str, str], float] = {}
+    for row in report["rows"]:
+        key = row["system"], row["merge"]
+        cells.setdefault(key, {})[row["boxes"]] = f"{row['seconds']:.3g} s"
+        megabytes[key] = max(megabytes.get(key, 0), row["megabytes"])
+    limits = report["limits"]
+    over = {"time": f"over {limits['seconds']} s", "memory": f"over {limits['bytes'] / 1e9:g} GB"}
+    for row in report["unfinished"]:
+        cells.setdefault((row["system"], row["merge"]), {})[row["boxes"]] = over[row["why"]]
+    head = ["system", "merge", *(f"{count:,} boxes" for count in counts), "most memory"]
+    return markdown(
+        head,
+        [
+            [*key, *(times.get(n, "-") for n in counts), f"{megabytes.get(key, math.nan):,.0f} MB"]
+            for key, times in cells.items()
+            if key in shown
+        ],
+    )
+
+
+def cases_table(report: dict[str, Any]) -> str:
+    """Which merge gets which small case right."""
+    names = [name for name in report["micro_cases"][0] if name not in ("system", "merge")]
+    return markdown(
+        ["system", "merge", *names],
+        [
+            [row["system"], row["merge"], *("yes" if row[name] else "no" for name in names)]
+            for row in report["micro_cases"]
+        ],
+    )
+
+
+TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
+    "nuclei": (accuracy_table, "nuclei.json"),
+    "nuclei-differences": (differences_table, "nuclei.json"),
+    "nuclei-outcomes": (outcomes_table, "nuclei.json"),
+    "aerial": (accuracy_table, "aerial.json"),
+    "aerial-differences": (differences_table, "aerial.json"),
+    "aerial-outcomes": (outcomes_table, "aerial.json"),
+    "merge": (merge_table, "merge.json"),
+    "merge-brief": (brief_merge_table, "merge.json"),
+    "merge-cases": (cases_table, "merge.json"),
+    "start": (start_table, "start.json"),
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Turn a run folder into a bundled model: export, measure on held-out pictures, write its card.
+
+    python scripts/bundle.py runs/nuclei ../shared/data/nuclei/val.json
+
+The default score threshold becomes the one with the best F1 on those pictures, at IoU .5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from foveate.data.formats import load_dataset
+from foveate.data.images import load_image, open_image
+from foveate.evaluation import SIZE_BINS, count_outcomes, evaluate_detections
+from foveate.export.onnx import export_run, load_run, rewrite_info
+from foveate.inference.bundled import BUNDLED_FOLDER
+from foveate.inference.model_info import Measured
+from foveate.inference.onnx_detector import OnnxDetector
+from foveate.inference.pipeline import detect_image
+from foveate.structures import Dataset, Detections, UInt8Image
+from foveate.tiling import TilePlan, plan_tiles, tile_batch
+
+LEAST_SCORE = 0.01
+KEPT = ("AP", "AP50", "AP_small", "AP_medium", "AR_small")
+
+
+def real_tiles(dataset: Dataset, plan: TilePlan, multiple: int, count: int) -> list[UInt8Image]:
+    """The first tile of some pictures, as the network is shown them."""
+    tiles = []
+    for sample in dataset.samples[:: max(1, len(dataset) // count)][:count]:
+        image = load_image(sample.path)
+        tile = plan_tiles(image.shape[1], image.shape[0], plan)[0]
+        x1, y1, x2, y2 = tile.box
+        tiles.append(tile_batch([image[y1:y2, x1:x2]], [tile], multiple)[0])
+    return tiles
+
+
+def predict(dataset: Dataset, detector: OnnxDetector, plan: TilePlan) -> dict[int, Detections]:
+    """Detections of every picture, by image id."""
+    info = detector.info
+    return {
+        sample.image_id: detect_image(
+            open_image(sample.path), detector, plan, info.merge,
+            score_threshold=LEAST_SCORE, size_multiple=info.size_multiple,
+        ).detections
+        for sample in dataset.samples
+    }  # fmt: skip
+
+
+def measure(dataset: Dataset, setting: str, found: Mapping[int, Detections]) -> Measured:
+    """AP overall and by size, for the card."""
+    flat = evaluate_detections(dataset, found, SIZE_BINS["coco"]).flat()
+    metrics = {name: round(flat[name], 4) for name in KEPT if name in flat}
+    return Measured(dataset=f"{dataset.name} ({len(dataset)} pictures)", setting=setting,
+                    metrics=metrics)  # fmt: skip
+
+
+def best_threshold(dataset: Dataset, found: Mapping[int, Detections]) -> float:
+    """The score threshold with the best F1 at IoU .5."""
+    best = (0.0, 0.3)
+    for threshold in np.arange(0.1, 0.7, 0.05).round(2).tolist():
+        outcomes = count_outcomes(dataset, found, score_threshold=threshold)
+        wrong = outcomes.missed + outcomes.false
+        best = max(best, (2 * outcomes.found / max(1, 2 * outcomes.found + wrong), threshold))
+    return best[1]
+
+
+def main() -> None:
+    """Export, measure, and write ``src/foveate/bundled/NAME.onnx``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("labels", type=Path, help="held-out pictures, COCO JSON")
+    parser.add_argument(
+        "--size", type=int, help="tile size at run time; the training's if left out"
+    )
+    parser.add_argument("--overlap", type=float, help="of tiles at run time, likewise")
+    parser.add_argument("--scale", type=float, help="enlargement at run time, likewise")
+    parser.add_argument("--out", type=Path, default=BUNDLED_FOLDER)
+    args = parser.parse_args()
+    dataset = load_dataset(args.labels)
+    with tempfile.TemporaryDirectory() as folder:
+        method, recipe, _ = load_run(args.run)
+        asked = {"size": args.size, "overlap": args.overlap, "scale": args.scale}
+        given = {name: value for name, value in asked.items() if value is not None}
+        plan = TilePlan.from_dict(recipe.tile_plan.model_dump() | given)
+        pictures = real_tiles(dataset, plan, method.size_multiple, 6)
+        draft = export_run(args.run, Path(folder) / "draft.onnx", pictures=tuple(pictures))
+        detector = OnnxDetector(draft)
+        info = detector.info
+        plain = predict(dataset, detector, plan.model_copy(update={"plain": True}))
+        tiled = predict(dataset, detector, plan)
+        words = (
+            f"tiles of {plan.size} px, overlap {plan.overlap_pixels} px, enlarged x{plan.scale:g}"
+        )
+        info = info.model_copy(
+            update={
+                "tile_plan": plan,
+                "small_object": plan.overlap_pixels / plan.scale,
+                "score_threshold": best_threshold(dataset, tiled),
+                "measured": (measure(dataset, "plain", plain), measure(dataset, words, tiled)),
+            }
+        )
+        target = rewrite_info(draft, info, args.out / f"{info.name}.onnx")
+    print(f"{target}: {target.stat().st_size / 1e6:.2f} MB, threshold {info.score_threshold}")
+    for measured in info.measured:
+        print(f"  {measured.setting}: {measured.metrics}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Read settings classes from their source, so that those of the torch half need no torch."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import docstring_parser
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One field of a settings class.
+
+    Attributes:
+        name: Of the field.
+        kind: Its type, as written.
+        default: Its default, as written; None if a value is needed.
+        meaning: Its line in the docstring.
+    """
+
+    name: str
+    kind: str
+    default: str | None
+    meaning: str
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether it is a settings class itself: its default is a call of its type."""
+        return (self.default or "").startswith(f"{self.kind}(")
+
+
+def read_settings(module: str, name: str) -> list[Setting]:
+    """The fields of a settings class, in their order.
+
+    Args:
+        module: Where it is, or where it is imported, such as ``foveate.tiling``.
+        name: Of the class.
+
+    Raises:
+        KeyError: If there is no such class, or a field has no line in its docstring.
+    """
+    home, found = _find(module, name)
+    documented = docstring_parser.parse(ast.get_docstring(found) or "").params
+    meaning = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documented}
+    constants = _constants(home)
+    return [
+        Setting(key, ast.unparse(node.annotation), _default(node.value, constants), meaning[key])
+        for node in found.body
+        if isinstance(node, ast.AnnAssign)
+        for key in [ast.unparse(node.target)]
+    ]
+
+
+def walk_settings(module: str, name: str, path: str = "") -> Iterator[tuple[str, list[Setting]]]:
+    """The fields of a settings class and, after them, of every such class within it.
+
+    Yields:
+        The dotted path of keys that leads to the class (empty for the outermost), and its fields
+        with the defaults they have there.
+    """
+    home, _ = _find(module, name)
+    settings = read_settings(module, name)
+    yield path, settings
+    for setting in settings:
+        if not setting.is_nested:
+            continue
+        call = ast.parse(setting.default or "", mode="eval").body
+        assert isinstance(call, ast.Call)
+        changed = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        inner = f"{path}.{setting.name}" if path else setting.name
+        for place, fields in walk_settings(home, setting.kind, inner):
+            if place == inner:
+                fields = [replace(f, default=changed.get(f.name, f.default)) for f in fields]
+            yield place, fields
+
+
+def _find(module: str, name: str) -> tuple[str, ast.ClassDef]:
+    """The module that defines a class, following imports, and the class."""
+    for node in _parse(module).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return module, node
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return _find(node.module or "", name)
+    raise KeyError(f"{module} has no class {name}")
+
+
+def _parse(module: str) -> ast.Module:
+    path = SOURCE.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _constants(module: str) -> dict[str, str]:
+    """What a module's own names stand for, where that is a literal."""
+    return {
+        ast.unparse(node.targets[0]): ast.unparse(node.value)
+        for node in _parse(module).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+
+
+def _default(value: ast.expr | None, constants: dict[str, str]) -> str | None:
+    """A default as written; what stands within ``Field(...)`` if it is one."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "Field":
+        given = {word.arg: ast.unparse(word.value) for word in value.keywords}
+        if "default_factory" in given:
+            return f"{given['default_factory']}()"
+        return given.get("default")
+    if value is None:
+        return None
+    written = ast.unparse(value)
+    return constants.get(written, written)

@@ -1,0 +1,59 @@
+"""Detect small objects in pictures far larger than the network's input.
+
+import foveate
+
+detector = foveate.load("nuclei")
+result = foveate.detect("slide.png", detector, tile=640, overlap=0.2)
+result.detections.boxes
+result.save("out")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foveate.api import FlippedDetector, Result, detect, detect_all, load
+    from foveate.errors import FoveateError, UsageError
+    from foveate.structures import Detections
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Detections",
+    "FlippedDetector",
+    "FoveateError",
+    "Result",
+    "UsageError",
+    "__version__",
+    "detect",
+    "detect_all",
+    "load",
+]
+
+# Imported at first use, so that `import foveate` stays fast (PEP 562).
+_HOMES = {
+    "Detections": "foveate.structures",
+    "FlippedDetector": "foveate.api",
+    "FoveateError": "foveate.errors",
+    "Result": "foveate.api",
+    "UsageError": "foveate.errors",
+    "detect": "foveate.api",
+    "detect_all": "foveate.api",
+    "load": "foveate.api",
+}
+
+
+if not TYPE_CHECKING:  # a type checker shall see the names above, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

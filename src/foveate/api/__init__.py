@@ -1,0 +1,130 @@
+"""foveate in Python: load a detector, detect in pictures, save what was found.
+
+The command line goes through the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Unpack
+
+from foveate.api.result import Result
+from foveate.data.images import ArraySource, find_images, open_image
+from foveate.errors import FoveateError
+from foveate.inference.bundled import resolve_model
+from foveate.inference.flips import FlippedDetector
+from foveate.inference.folder import Failure, detect_folder
+from foveate.inference.onnx_detector import OnnxDetector
+from foveate.inference.pipeline import ImageResult, detect_image
+from foveate.inference.settings import Options, RunSettings, model_info, run_settings
+from foveate.structures import Detector, ImageSource
+
+__all__ = [
+    "Failure",
+    "FlippedDetector",
+    "OnnxDetector",
+    "Options",
+    "Result",
+    "detect",
+    "detect_all",
+    "load",
+]
+
+
+def load(model: str | Path, threads: int | None = None) -> OnnxDetector:
+    """Load a detector.
+
+    Args:
+        model: Name of a bundled model, path of a ``model.onnx``, or a run folder that holds one.
+        threads: For ONNX Runtime; None takes one a physical core. Results do not depend on it.
+
+    Raises:
+        FoveateError: If there is no such model, or the file is none.
+    """
+    return OnnxDetector(resolve_model(model), threads)
+
+
+def detect(
+    source: str | Path | ImageSource | Any, detector: Detector, **options: Unpack[Options]
+) -> Result:
+    """Detect objects in one picture of any size.
+
+    Args:
+        source: A picture file; an array ``(H, W)``, ``(H, W, 3)`` RGB or ``(H, W, 4)``; or an
+            `ImageSource`. For several pictures use `detect_all`.
+        detector: From `load`, or any callable ``images -> list[Detections]``.
+        **options: `tile`, `overlap`, `scale`, `full_image`, `plain`, `merge`, `threshold`,
+            `batch_size`, as `Options` describes them; each is the model's own by default.
+
+    Raises:
+        FoveateError: If the picture cannot be read, or does not suit the model.
+        UsageError: If an option cannot be.
+    """
+    run = _runner(detector, run_settings(detector, options))
+    opened = _open(source)
+    return Result.of(run(opened), opened, class_names_of(detector))
+
+
+def detect_all(
+    source: str | Path | Iterable[str | Path],
+    detector: Detector,
+    on_failure: Callable[[Failure], None] | None = None,
+    **options: Unpack[Options],
+) -> Iterator[Result]:
+    """Detect objects in many pictures, in turn; the next one is read while one is worked on.
+
+    Args:
+        source: A picture, a folder, a glob pattern, or several paths.
+        detector: From `load`, or any callable ``images -> list[Detections]``.
+        on_failure: Told of each picture that cannot be done, and the others are still done;
+            without it the first such picture raises.
+        **options: As for `detect`.
+
+    Returns:
+        An iterator over one result a picture that was done, in natural order of their names.
+
+    Raises:
+        FoveateError: At once, if nothing is found at `source`; later for a picture.
+        UsageError: At once, if an option cannot be.
+    """
+    run = _runner(detector, run_settings(detector, options))
+    if isinstance(source, (str, Path)):
+        paths = find_images(source)
+    else:
+        paths = [Path(path) for path in source]
+    done = detect_folder(paths, open_image, run, on_failure or _raise)
+    names = class_names_of(detector)
+    return (Result.of(found, opened, names) for _, opened, found in done)
+
+
+def class_names_of(detector: Detector) -> tuple[str, ...]:
+    """What a detector's labels mean: from its model file, else its `class_names`, else empty."""
+    info = model_info(detector)
+    return info.class_names if info else tuple(getattr(detector, "class_names", ()))
+
+
+def _runner(detector: Detector, settings: RunSettings) -> Callable[[ImageSource], ImageResult]:
+    return partial(
+        detect_image,
+        detector=detector,
+        plan=settings.plan,
+        merge=settings.merge,
+        score_threshold=settings.score_threshold,
+        size_multiple=settings.size_multiple,
+        batch_size=settings.batch_size,
+    )
+
+
+def _open(source: Any) -> ImageSource:
+    if isinstance(source, (str, Path)):
+        return open_image(source)
+    if all(hasattr(source, name) for name in ("name", "width", "height", "read")):
+        opened: ImageSource = source
+        return opened
+    return ArraySource("array", source)
+
+
+def _raise(failure: Failure) -> None:
+    raise FoveateError(failure.message)

@@ -1,0 +1,174 @@
+"""Command-line arguments: a dataclass per command, parsed by tyro, its errors in one line."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+
+import tyro
+from pydantic import ValidationError
+from tyro.constructors import PrimitiveConstructorSpec
+
+from foveate.config import Config, describe
+from foveate.errors import UsageError
+from foveate.inference.settings import Options
+from foveate.merge.config import MergeMethod
+
+if TYPE_CHECKING:
+    from foveate.inference.model_info import ModelInfo
+    from foveate.structures import Detector
+
+T = TypeVar("T")
+
+
+def parse(schema: type[T], command: str, arguments: Sequence[str], default: T | None = None) -> T:
+    """Parse a command's arguments into its dataclass.
+
+    Args:
+        schema: The dataclass or configuration class; its docstring is the help.
+        command: Name for messages.
+        arguments: Without the command.
+        default: Values for what is not given.
+
+    Raises:
+        UsageError: If they cannot be parsed, in one line.
+        SystemExit: With code 0, after printing help that was asked for.
+    """
+    said = io.StringIO()
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with redirect_stderr(said):
+            parsed: T = tyro.cli(
+                schema,
+                prog=f"foveate {command}",
+                args=list(arguments),
+                config=(tyro.conf.FlagCreatePairsOff,),
+                **given,
+            )
+            return parsed
+    except ValidationError as error:
+        raise UsageError(describe(error, Config)) from None
+    except SystemExit as error:
+        if not error.code:
+            raise
+        raise UsageError(
+            f"{_in_one_line(said.getvalue())} (see 'foveate {command} --help')"
+        ) from None
+
+
+def _in_one_line(box: str) -> str:
+    """The message of tyro's boxed error: the text between its first rule and its second."""
+    rules = 0
+    words: list[str] = []
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines():
+        # The box is drawn in Unicode, or in ASCII with its title above the first rule.
+        if line.startswith(("╭", "╰")) or (line.strip() and not line.strip(" │─-")):
+            rules += 1
+        elif rules == 1:
+            words += line.strip(" │").split()
+    text = " ".join(words).removeprefix("Error parsing ")
+    for pattern, better in _PLAINER:
+        text = re.sub(pattern, better, text)
+    return text.rstrip(".")
+
+
+_PLAINER = (
+    (r"^Missing from [^:]+: (\S+).*", r"\1 is missing"),
+    (r"^Unrecognized options: ", "unknown: "),
+    (r"^Missing value for argument '(\S+)'.*", r"\1 needs a value"),
+    (r"^settings\.?(\S*: )\d+ validation errors? for \w+ (.*?) \[type=.*", r"\1\2"),
+)
+"""What tyro and pydantic say, and how it reads in one line."""
+
+
+def _optional(
+    kind: Callable[[str], Any], metavar: str, otherwise: str
+) -> PrimitiveConstructorSpec[Any]:
+    """A value that may be left out; `otherwise` is what help gives as the default."""
+
+    def read(words: list[str]) -> Any:
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise ValueError(f"expected a number, got {words[0]!r}") from None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, (int, float, str, Path)),
+        str_from_instance=lambda value: [otherwise if value is None else str(value)],
+    )
+
+
+_MODEL = "model"
+"""What help gives as the default of what the model file says."""
+
+ModelChoice = Annotated[str | None, _optional(str, "NAME|PATH", "none")]
+Pixels = Annotated[int | None, _optional(int, "PIXELS", _MODEL)]
+Overlap = Annotated[float | None, _optional(float, "RATIO|PIXELS", _MODEL)]
+Factor = Annotated[float | None, _optional(float, "FACTOR", _MODEL)]
+Score = Annotated[float | None, _optional(float, "SCORE", _MODEL)]
+Merge = Annotated[str | None, _optional(str, "|".join(get_args(MergeMethod)), _MODEL)]
+BatchSize = Annotated[int | None, _optional(int, "TILES", "measured")]
+Threads = Annotated[int | None, _optional(int, "N", "cores")]
+Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
+OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
+OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
+OptionalText = Annotated[str | None, _optional(str, "NAME", "none")]
+
+
+@dataclass(frozen=True)
+class RunFlags:
+    """How pictures are tiled, shown to the model and put together again.
+
+    Attributes:
+        tile: Side of a tile, in pixels as the network sees them.
+        overlap: Of neighbouring tiles: a ratio below 1, otherwise network pixels.
+        scale: Enlarge the picture before it is tiled: 2 shows a 6-pixel object as 12.
+        full_image: Also show the whole picture squeezed into one tile, for large objects.
+        flips: Show every tile mirrored sideways, upside down and both, too: dearer, often better.
+        merge: How the boxes of overlapping tiles become one set.
+        threshold: Least score, 0 to 1, of what is shown.
+        batch_size: Tiles shown to the model at once.
+        threads: Tiles worked on side by side; results do not depend on it.
+    """
+
+    tile: Pixels = None
+    overlap: Overlap = None
+    scale: Factor = None
+    full_image: bool = False
+    flips: bool = False
+    merge: Merge = None
+    threshold: Score = None
+    batch_size: BatchSize = None
+    threads: Threads = None
+
+    def load(self, model: str) -> tuple[Detector, ModelInfo]:
+        """The detector these flags ask for, and what its file says."""
+        # Late, so that other commands start without ONNX Runtime's wrapper and the merges.
+        from foveate.api import FlippedDetector, load
+
+        detector = load(model, self.threads)
+        return (FlippedDetector(detector) if self.flips else detector), detector.info
+
+    def options(self) -> Options:
+        """For `foveate.detect`; what was not given stays the model's own."""
+        return Options(
+            tile=self.tile,
+            overlap=self.overlap,
+            scale=self.scale,
+            full_image=self.full_image or None,
+            merge=self.merge,
+            threshold=self.threshold,
+            batch_size=self.batch_size,
+        )
+
+
+RunOptions = Annotated[RunFlags, tyro.conf.arg(name="")]
+"""The flags without a prefix."""

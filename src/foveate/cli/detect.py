@@ -1,0 +1,191 @@
+"""``foveate detect``: pictures in, boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Any
+
+import tyro
+
+from foveate.api import Failure, Options, Result, detect_all
+from foveate.api.output import OutputFolder
+from foveate.cli.arguments import ModelChoice, OptionalFolder, RunFlags, RunOptions, parse
+from foveate.cli.terminal import note, progress, show_json, show_table
+from foveate.data.images import find_images
+from foveate.errors import FoveateError, UsageError
+from foveate.inference.bundled import choices
+from foveate.inference.model_info import ModelInfo
+from foveate.inference.settings import RunSettings, run_settings
+from foveate.reports.page import page_html
+from foveate.reports.results import detection_summary, picture_summary
+from foveate.reports.sections import Gallery
+from foveate.reports.tables import picture_row, pictures_table
+
+_DEFAULT_OUT = Path("out")
+_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Detect:
+    """Detect small objects in pictures of any size.
+
+    Writes OUT/detections.json (COCO results), OUT/annotated/NAME.jpg and OUT/index.html.
+
+    Attributes:
+        source: A picture, a folder, or a glob pattern in quotes.
+        model: A bundled model's name (see 'foveate models'), or the path of a model.onnx.
+        run: How it is done.
+        plain: Show only the whole picture squeezed into one tile: what tiling is compared with.
+        out: Folder for the results; 'out', or nowhere with --json.
+        json: Print the results as JSON on stdout.
+    """
+
+    source: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="SOURCE")]]
+    model: ModelChoice = None
+    run: RunOptions = field(default_factory=RunFlags)
+    plain: bool = False
+    out: OptionalFolder = None
+    json: bool = False
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    flags = parse(Detect, "detect", arguments)
+    if flags.model is None:
+        raise UsageError(f"say which model: --model NAME|PATH ({choices()})")
+    detector, info = flags.run.load(flags.model)
+    options = flags.run.options() | Options(plain=flags.plain or None)
+    settings = run_settings(detector, options)
+    paths = find_images(flags.source)
+    out = flags.out or (None if flags.json else _DEFAULT_OUT)
+    folder = OutputFolder(out) if out else None
+    job = _Job(paths, info, settings, folder, flags.json)
+    try:
+        job.run(detect_all(paths, detector, job.fail, **options))
+    except KeyboardInterrupt:
+        job.close()
+        raise KeyboardInterrupt(f"{len(job.rows)} of {len(paths)} pictures are done") from None
+    finally:
+        # Also when interrupted: what is done stays, and is listed.
+        job.finish()
+    if flags.json:
+        show_json(job.summary(flags.model))
+    elif job.rows:
+        job.show()
+    job.require_complete()
+
+
+class _Job:
+    """One run over pictures, and what has come of it so far."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        info: ModelInfo,
+        settings: RunSettings,
+        out: OutputFolder | None,
+        wants_json: bool,
+    ) -> None:
+        self.paths = paths
+        self.info = info
+        self.settings = settings
+        self.out = out
+        self.wants_json = wants_json
+        self.gallery = Gallery(info.class_names)
+        self.rows: list[tuple[str, ...]] = []
+        self.summaries: list[dict[str, Any]] = []
+        self.capped_tiles = 0
+        self.failures: dict[str, str] = {}
+        self._writing = Lock()
+        self._closed = False
+
+    def run(self, results: Iterable[Result]) -> None:
+        """Take the results as they come; one is written while the next is worked on."""
+        with (
+            ThreadPoolExecutor(1, "foveate-write") as writer,
+            progress("pictures", len(self.paths)) as self._step,
+        ):
+            written: Future[None] | None = None
+            for result in results:
+                if written is not None:
+                    written.result()
+                written = writer.submit(self._write, result)
+                self._step()
+            if written is not None:
+                written.result()
+
+    def fail(self, failure: Failure) -> None:
+        """Report a picture that could not be done; a single one is reported at the end."""
+        self.failures[str(failure.path)] = failure.message
+        if len(self.paths) > 1:
+            note(f"foveate: {failure.message}")
+            self._step()
+
+    def close(self) -> None:
+        """Wait for the picture being written, and let no other begin.
+
+        Leaving the pool does not do: a Ctrl-C while it starts its thread makes it forget that.
+        """
+        with self._writing:
+            self._closed = True
+
+    def finish(self) -> None:
+        """Write what sums up the pictures that were done."""
+        if self.out is None or not self.rows:
+            return
+        self.out.write_json("detections.json")
+        page = page_html(
+            f"{len(self.rows)} pictures" if len(self.rows) > 1 else self.rows[0][0],
+            self.gallery.sections(),
+            f"Model {self.info.name}, {self.settings}",
+            self.settings.score_threshold,
+        )
+        self.out.write("index.html", page.encode())
+
+    def summary(self, model: str) -> dict[str, Any]:
+        """For ``--json``."""
+        return detection_summary(
+            self.summaries,
+            self.info.class_names,
+            model=model,
+            settings=self.settings.to_dict(),
+            failures=self.failures,
+        )
+
+    def show(self) -> None:
+        """Print the table, and where the results are."""
+        show_table(pictures_table(self.rows, self.capped_tiles, _ROWS))
+        assert self.out is not None
+        note(f"detections.json, annotated/ and index.html are in {self.out.path}")
+
+    def require_complete(self) -> None:
+        """See that no picture failed.
+
+        Raises:
+            FoveateError: If one did.
+        """
+        if not self.failures:
+            return
+        if len(self.paths) == 1:
+            raise FoveateError(*self.failures.values())
+        done = f"the other {len(self.rows)} are done" if self.rows else "none is done"
+        raise FoveateError(
+            f"{len(self.failures)} of {len(self.paths)} pictures could not be done; {done}"
+        )
+
+    def _write(self, result: Result) -> None:
+        """Write a picture's results and list it: in the writer's thread, which Ctrl-C spares."""
+        with self._writing:
+            if self._closed:
+                return
+            if self.out is not None:
+                self.out.write_picture(result)
+                self.gallery.add(result.pixels(), result)
+            self.rows.append(picture_row(result))
+            self.capped_tiles += result.capped_tiles
+            if self.wants_json:
+                self.summaries.append(picture_summary(result, self.info.class_names))

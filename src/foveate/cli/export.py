@@ -1,0 +1,40 @@
+"""``foveate export``: from a training run to the one file that detects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from foveate.cli.arguments import OptionalFile, parse
+from foveate.cli.terminal import note
+from foveate.cli.train import require_training
+from foveate.errors import FoveateError
+
+
+@dataclass(frozen=True)
+class Export:
+    """Make one model.onnx of a training run, checked against torch.
+
+    Attributes:
+        run: The run's folder, as 'foveate train' made it.
+        out: The model file; model.onnx in the run's folder by default.
+    """
+
+    run: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
+    out: OptionalFile = None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the command."""
+    flags = parse(Export, "export", arguments)
+    require_training("export")
+    if not flags.run.is_dir():
+        raise FoveateError(f"{flags.run}: no such run folder")
+    from foveate.export.onnx import export_run
+
+    path = export_run(flags.run, flags.out or flags.run / "model.onnx")
+    note(f"{path}: {path.stat().st_size / 1e6:.1f} MB; try 'foveate detect SOURCE --model {path}'")

@@ -1,0 +1,85 @@
+"""What the terminal shows: tables and JSON on stdout, progress and notes on stderr."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from foveate.reports.tables import Table, to_rich
+
+_QUIET_SECONDS = 5.0
+"""Between two lines of progress where there is no terminal to draw a bar on."""
+_WIDE = 160
+"""Columns where there is no terminal, so that no cell is broken in a file."""
+
+
+def show_table(table: Table) -> None:
+    """Print a table on stdout."""
+    from rich.console import Console
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    Console(file=sys.stdout, width=width, highlight=False).print(to_rich(table))
+
+
+def show_json(values: Any) -> None:
+    """Print plain data on stdout as one JSON document."""
+    json.dump(values, sys.stdout)
+    sys.stdout.write("\n")
+
+
+def note(text: str) -> None:
+    """Print a line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal, otherwise a line now and then; nothing for a single step.
+
+    Yields:
+        To be called after each step.
+    """
+    if total < 2:
+        yield lambda: None
+    elif sys.stderr.isatty():
+        with _bar(what, total) as step:
+            yield step
+    else:
+        yield _lines(what, total)
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _lines(what: str, total: int) -> Callable[[], None]:
+    done = 0
+    said = time.monotonic()
+
+    def step() -> None:
+        nonlocal done, said
+        done += 1
+        now = time.monotonic()
+        if now - said >= _QUIET_SECONDS:
+            said = now
+            note(f"{what}: {done} of {total}")
+
+    return step

@@ -1,0 +1,84 @@
+"""Recognise what format a data set is in, and read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from foveate.data.files import missing
+from foveate.data.formats.coco import read_coco
+from foveate.data.formats.voc import read_voc
+from foveate.data.formats.yolo import read_yolo
+from foveate.errors import FoveateError, UsageError
+from foveate.structures import Dataset
+
+Reader: TypeAlias = Callable[[Path, Path | None, str | None], Dataset]
+"""``(path, image_root, split) -> Dataset``."""
+
+FORMATS: dict[str, Reader] = {"coco": read_coco, "yolo": read_yolo, "voc": read_voc}
+"""Every label format by its name."""
+
+
+def load_dataset(
+    path: str | Path,
+    format: str | None = None,
+    image_root: str | Path | None = None,
+    split: str | None = None,
+) -> Dataset:
+    """Read a labelled data set.
+
+    Args:
+        path: A COCO JSON file; a YOLO ``data.yaml``; or a folder with one of these, with
+            ``Annotations`` (VOC), or with ``images`` and ``labels`` (YOLO).
+        format: A key of `FORMATS`; recognised from the path if not given.
+        image_root: Where the pictures are, if not where the format puts them.
+        split: "train", "val" or the like, where a folder or ``data.yaml`` holds several.
+
+    Raises:
+        UsageError: If `format` is unknown.
+        FoveateError: If nothing is recognised, a choice is open, or labels are wrong: one line
+            that names file and entry.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise missing(path)
+    name = format or recognise(path)
+    if name not in FORMATS:
+        raise UsageError(f"unknown data-set format {name!r}; choose from {', '.join(FORMATS)}")
+    return FORMATS[name](path, None if image_root is None else Path(image_root), split)
+
+
+def recognise(path: Path) -> str:
+    """The key of `FORMATS` for an existing file or folder.
+
+    Raises:
+        FoveateError: If nothing is recognised.
+    """
+    if path.is_file():
+        name = {".json": "coco", ".yaml": "yolo", ".yml": "yolo"}.get(path.suffix.lower())
+        if name is None:
+            raise FoveateError(
+                f"{path} is no data set: give a COCO .json, a YOLO data.yaml, or a folder"
+            )
+        return name
+    for pattern, name in _MARKS.items():
+        if next(path.glob(pattern), None):
+            return name
+    if "images" in path.resolve().parts:  # images/train, with labels/train beside
+        return "yolo"
+    raise FoveateError(
+        f"{path} holds no data set: no COCO .json, no YOLO data.yaml or labels/, "
+        "no VOC Annotations/*.xml"
+    )
+
+
+_MARKS = {
+    "Annotations/*.xml": "voc",
+    "data.y*ml": "yolo",
+    "*.json": "coco",
+    "annotations/*.json": "coco",
+    "*.y*ml": "yolo",
+    "labels": "yolo",
+    "*/labels": "yolo",
+}

@@ -1,0 +1,155 @@
+"""Draw training tiles online from full pictures, with the tile plan that is used at run time.
+
+Tile number `i` depends on the seed and on `i` alone: not on the workers, nor on what was drawn
+before. A resumed run therefore sees exactly the tiles it would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from foveate.config import Config
+from foveate.data.augment import (
+    AugmentConfig,
+    Matrix,
+    draw_linear_map,
+    vary_colour,
+    warp_boxes,
+    warp_image,
+)
+from foveate.data.paste import paste_objects
+from foveate.structures import Dataset, FloatArray, IntArray, Sample, UInt8Image
+from foveate.structures.boxes import box_area, clip_boxes
+
+
+class SamplingConfig(Config):
+    """Which tiles are drawn.
+
+    Attributes:
+        on_object: Probability that a tile is centred near an object rather than anywhere.
+        balance_classes: Near which object: of each class of the picture as often as of any other.
+        size_power: Pictures are drawn in proportion to (tiles they hold) to this power.
+        keep_visible: Objects with at least this share of their area in the tile are labelled,
+            with the box of the visible part; the others are ignored, neither right nor wrong.
+        cache_megabytes: Memory for decoded pictures, per worker.
+    """
+
+    on_object: float = Field(default=0.7, ge=0, le=1)
+    balance_classes: bool = True
+    size_power: float = Field(default=0.5, ge=0, le=1)
+    keep_visible: float = Field(default=0.3, ge=0, le=1)
+    cache_megabytes: int = Field(default=2000, ge=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingTile:
+    """A tile with its labels, network pixels.
+
+    Attributes:
+        image: ``(size, size, C)`` uint8.
+        boxes: ``(G, 4)`` float32, cut to the tile.
+        labels: ``(G,)`` int64.
+        ignore: ``(M, 4)`` float32: places where neither an object nor its absence is taught.
+    """
+
+    image: UInt8Image
+    boxes: FloatArray
+    labels: IntArray
+    ignore: FloatArray
+
+
+class TileSampler:
+    """Training tile number i of a data set; see the module's docstring.
+
+    Args:
+        dataset: Labelled pictures; those that cannot be read raise when first drawn.
+        read_image: Gives the pixels of a sample, ``(H, W, C)`` uint8.
+        size: Side of a tile, network pixels; the tile plan's.
+        scale: Enlargement, the tile plan's; varied by `augment`.
+        sampling: Which tiles.
+        augment: How they are varied.
+        seed: Together with i determines the tile.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        read_image: Callable[[Sample], UInt8Image],
+        size: int,
+        scale: float,
+        sampling: SamplingConfig,
+        augment: AugmentConfig,
+        seed: int,
+    ) -> None:
+        self.dataset, self.size, self.scale, self.seed = dataset, size, scale, seed
+        self.sampling, self.augment = sampling, augment
+        self._read = read_image
+        self._cache: OrderedDict[int, UInt8Image] = OrderedDict()
+        self._cached_bytes = 0
+        region = (size / scale) ** 2
+        tiles = np.array([max(1.0, s.width * s.height / region) for s in dataset.samples])
+        self._weights = tiles**sampling.size_power / np.sum(tiles**sampling.size_power)
+
+    def __call__(self, index: int) -> TrainingTile:
+        """Draw tile `index`."""
+        rng = np.random.default_rng((self.seed, index))
+        row = int(rng.choice(len(self._weights), p=self._weights))
+        sample, image = self.dataset.samples[row], self._image(row)
+        linear = draw_linear_map(self.augment, self.scale, rng)
+        centre = self._draw_centre(sample, linear, rng)
+        size = self.size
+        tile = warp_image(image, linear, centre, size)
+        shape = self.augment.turned_box
+        labels, ignored = sample.annotations.labels, sample.annotations.ignore
+        whole = warp_boxes(sample.annotations.boxes, linear, centre, size, shape)
+        cut = clip_boxes(whole, size, size)
+        visible = box_area(cut) / np.maximum(box_area(whole), 1e-6)
+        taught = ~ignored & (visible >= self.sampling.keep_visible)
+        unsure = ~taught & (visible > 0)
+        boxes, labels, ignore = cut[taught], labels[taught], cut[unsure]
+        if rng.random() < self.augment.paste:
+            tile, boxes, labels = paste_objects(tile, boxes, labels, ignore, rng)
+        tile = vary_colour(tile, self.augment, rng)
+        return TrainingTile(tile, boxes, labels, ignore)
+
+    def _draw_centre(self, sample: Sample, linear: Matrix, rng: np.random.Generator) -> FloatArray:
+        """A tile centre, picture pixels: near an object or anywhere, kept inside the picture."""
+        factor = math.sqrt(abs(np.linalg.det(linear)))
+        half = self.size / factor / 2
+        extent = np.array([sample.width, sample.height], np.float64)
+        boxes = sample.annotations.boxes
+        if len(boxes) and rng.random() < self.sampling.on_object:
+            box = boxes[self._draw_object(sample, rng)]
+            centre = (box[:2] + box[2:]) / 2 + rng.uniform(-0.8, 0.8, 2) * half
+        else:
+            centre = rng.uniform(0, 1, 2) * extent
+        # A picture smaller than the tile may lie anywhere in it.
+        low, high = np.minimum(half, extent - half), np.maximum(half, extent - half)
+        kept: FloatArray = np.clip(centre, low, high)
+        return kept
+
+    def _draw_object(self, sample: Sample, rng: np.random.Generator) -> int:
+        """A row of the sample's objects: any class first, so that a rare one is seen as often."""
+        labels = sample.annotations.labels
+        classes = np.unique(labels)
+        if not self.sampling.balance_classes or len(classes) == 1:
+            return int(rng.integers(len(labels)))
+        return int(rng.choice(np.flatnonzero(labels == rng.choice(classes))))
+
+    def _image(self, row: int) -> UInt8Image:
+        if row in self._cache:
+            self._cache.move_to_end(row)
+            return self._cache[row]
+        image = self._read(self.dataset.samples[row])
+        self._cache[row] = image
+        self._cached_bytes += image.nbytes
+        while self._cached_bytes > self.sampling.cache_megabytes * 1e6 and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._cached_bytes -= dropped.nbytes
+        return image

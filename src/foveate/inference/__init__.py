@@ -1,0 +1,1 @@
+"""Run a detector over pictures of any size."""

@@ -1,0 +1,92 @@
+"""`ModelInfo`: what a model file says of itself; the contract between workshop and runtime.
+
+It travels inside ``model.onnx`` as JSON under the metadata key ``foveate``.
+
+The graph: input ``images`` uint8 ``(N, H, W, C)``, N, H and W free, H and W multiples of
+`size_multiple`; outputs ``boxes`` float32 ``(N, K, 4)`` xyxy network pixels, ``scores`` float32
+``(N, K)`` and ``labels`` int64 ``(N, K)``, best first, unused rows with score 0. Cast,
+normalisation, decoding and top-k are inside; merging across tiles is outside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from foveate.config import Config
+from foveate.merge.config import MergeConfig
+from foveate.tiling import TilePlan
+
+METADATA_KEY = "foveate"
+SCHEMA_VERSION = 1
+
+
+class Measured(Config):
+    """One measured result of the model, for its card.
+
+    Attributes:
+        dataset: Data set and split.
+        setting: `plain` or `tiled`, with the plan in words.
+        metrics: Name to value in ``[0, 1]``: AP, AP50, AP by size.
+    """
+
+    dataset: str
+    setting: str
+    metrics: dict[str, float]
+
+
+class ModelInfo(Config):
+    """Metadata of a model file.
+
+    Attributes:
+        schema_version: Of this record.
+        name: Short name.
+        description: What it finds, one line.
+        method: Row of `foveate.models.METHODS`.
+        class_names: In the order of the labels.
+        channels: Input channels C.
+        size_multiple: Height and width of the input must be multiples of this.
+        strides: Of the feature maps that objects are found on, network pixels.
+        max_detections: K, the most boxes one tile can give.
+        mean: Per channel, of pixel values in ``[0, 1]``; subtracted inside the graph.
+        std: Per channel; divided by, inside the graph.
+        tile_plan: The geometry it was trained with, and the default at run time.
+        merge: Default merge.
+        score_threshold: Default least score of a detection.
+        small_object: Side in picture pixels of the largest object that must stay whole at a seam.
+        dataset: Name of the training data.
+        attribution: Who made the data, as its licence asks.
+        data_licence: Of the training data.
+        licence: Of these weights.
+        recipe: The full recipe, so that the run can be repeated.
+        recipe_hash: SHA-256 of the recipe.
+        created: ISO date.
+        foveate_version: That exported it.
+        measured: Results on data it was not trained on.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    description: str = ""
+    method: str
+    class_names: tuple[str, ...] = Field(min_length=1)
+    channels: int = Field(default=3, ge=1)
+    size_multiple: int = Field(default=32, ge=1)
+    strides: tuple[int, ...]
+    max_detections: int = Field(ge=1)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    tile_plan: TilePlan
+    merge: MergeConfig = MergeConfig()
+    score_threshold: float = Field(default=0.3, ge=0, le=1)
+    small_object: float = Field(default=32.0, gt=0)
+    dataset: str = ""
+    attribution: str = ""
+    data_licence: str = ""
+    licence: str = "Apache-2.0"
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    recipe_hash: str = ""
+    created: str = ""
+    foveate_version: str = ""
+    measured: tuple[Measured, ...] = ()

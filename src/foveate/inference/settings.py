@@ -1,0 +1,165 @@
+"""How one run is done: what the user asked for, over what the model says of itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypedDict, get_args
+
+from pydantic import ValidationError
+
+from foveate.config import describe
+from foveate.errors import UsageError
+from foveate.inference.model_info import ModelInfo
+from foveate.merge.config import MergeConfig, MergeMethod
+from foveate.structures import Detector
+from foveate.tiling import TilePlan
+
+_DEFAULT_THRESHOLD = 0.3
+"""For detectors that name none."""
+
+
+class Options(TypedDict, total=False):
+    """What a run may ask for; what is left out, or None, is as the model says.
+
+    Attributes:
+        tile: Side of a tile, network pixels.
+        overlap: Of neighbouring tiles: a ratio below 1, otherwise network pixels.
+        scale: Enlargement before tiling: 2 shows a 6-pixel object to the network as 12.
+        full_image: Also show the whole picture squeezed into one tile.
+        plain: Show only the whole picture squeezed into one tile.
+        merge: Name of a merge, or its whole configuration.
+        threshold: Least score of a detection, in ``[0, 1]``.
+        batch_size: Tiles a call of the detector; None chooses by measurement.
+    """
+
+    tile: int | None
+    overlap: float | None
+    scale: float | None
+    full_image: bool | None
+    plain: bool | None
+    merge: str | MergeConfig | None
+    threshold: float | None
+    batch_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Everything `detect_image` needs besides the picture and the detector.
+
+    Attributes:
+        plan: Tile geometry.
+        merge: How tiles' boxes become one set.
+        score_threshold: Least score.
+        size_multiple: Of the sides of what the detector is shown, network pixels.
+        batch_size: Tiles a call; None measures.
+    """
+
+    plan: TilePlan
+    merge: MergeConfig
+    score_threshold: float
+    size_multiple: int
+    batch_size: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What decides the result, as plain data."""
+        return {
+            "tile_plan": self.plan.model_dump(mode="json"),
+            "merge": self.merge.model_dump(mode="json"),
+            "score_threshold": self.score_threshold,
+        }
+
+    def __str__(self) -> str:
+        """In words, for a report."""
+        plan = self.plan
+        if plan.plain:
+            tiles = f"the whole picture squeezed into {plan.size} px"
+        else:
+            scale = f", enlarged {plan.scale:g} times" if plan.scale != 1 else ""
+            also = ", and the whole picture" if plan.full_image else ""
+            tiles = f"tiles of {plan.size} px overlapping {plan.overlap_pixels} px{scale}{also}"
+        return f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
+
+
+def model_info(detector: Detector) -> ModelInfo | None:
+    """What the detector's model file says; None for a plain callable."""
+    info = getattr(detector, "info", None)
+    return info if isinstance(info, ModelInfo) else None
+
+
+def run_settings(detector: Detector, options: Options) -> RunSettings:
+    """Resolve the options of one run.
+
+    Unless the overlap is asked for, neighbouring tiles share at least the model's largest small
+    object, at the scale of this run, so that each such object is whole in some tile.
+
+    Raises:
+        UsageError: If an option cannot be, in one line that names it.
+    """
+    info = model_info(detector)
+    threshold = options.get("threshold")
+    if threshold is None:
+        threshold = info.score_threshold if info else _DEFAULT_THRESHOLD
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"threshold must be from 0 to 1, got {threshold:g}")
+    batch_size = options.get("batch_size")
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"batch size must be at least 1, got {batch_size}")
+    return RunSettings(
+        plan=_plan(info, options),
+        merge=_merge(info, options.get("merge")),
+        score_threshold=threshold,
+        size_multiple=info.size_multiple
+        if info
+        else ModelInfo.model_fields["size_multiple"].default,
+        batch_size=batch_size,
+    )
+
+
+def _plan(info: ModelInfo | None, options: Options) -> TilePlan:
+    asked = {
+        "size": options.get("tile"),
+        "overlap": options.get("overlap"),
+        "scale": options.get("scale"),
+        "full_image": options.get("full_image"),
+        "plain": options.get("plain"),
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    base = info.tile_plan if info else TilePlan()
+    values = base.model_dump() | given
+    if "overlap" not in given:
+        # The model's own overlap may not fit a size that was asked for.
+        values["overlap"] = 0.0
+    plan = _valid_plan(values)
+    if "overlap" in given or plan.plain:
+        return plan
+    small = info.small_object if info else 0.0
+    return plan.model_copy(update={"overlap": _default_overlap(base, plan, small)})
+
+
+def _default_overlap(base: TilePlan, plan: TilePlan, small_object: float) -> float:
+    """The model's overlap, or more where its largest small object needs it: ratio or pixels."""
+    own = round(base.overlap * plan.size) if base.overlap < 1 else base.overlap_pixels
+    needed = math.ceil(small_object * plan.scale)
+    if own >= needed and own < plan.size // 2:
+        return base.overlap
+    return float(min(max(own, needed), plan.size // 2))
+
+
+def _valid_plan(values: dict[str, object]) -> TilePlan:
+    try:
+        return TilePlan.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(describe(error, TilePlan).replace("size:", "tile:", 1)) from None
+
+
+def _merge(info: ModelInfo | None, asked: str | MergeConfig | None) -> MergeConfig:
+    base = info.merge if info else MergeConfig()
+    if asked is None:
+        return base
+    if isinstance(asked, MergeConfig):
+        return asked
+    methods = get_args(MergeMethod)
+    if asked not in methods:
+        raise UsageError(f"merge: expected one of {', '.join(methods)}, got {asked!r}")
+    return MergeConfig.model_validate(base.model_dump() | {"method": asked})

@@ -1,0 +1,53 @@
+"""A top-down pyramid that ends in one map: the finest, with the context of all the coarser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def conv_block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU: what ONNX Runtime fuses into one kernel."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class TopDown(nn.Module):
+    """Feature pyramid (Lin 2017, arXiv:1612.03144 [S]) read at its finest level only.
+
+    As in the paper, 1x1 laterals are added to the nearest-upsampled coarser map and smoothed by
+    3x3. [D] Coarser levels are smoothed before they go up, and `extra` levels of stride 2 are put
+    on top so that a cell sees far beyond its object; both cost little, being small maps.
+
+    Args:
+        channels: Of the backbone's maps, finest first.
+        width: Channels inside the pyramid.
+        extra: Further levels on top of the coarsest.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, extra: int = 1) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList([nn.Conv2d(c, width, 1) for c in channels])
+        self.extra = nn.ModuleList([conv_block(width, width, stride=2) for _ in range(extra)])
+        self.smooth = nn.ModuleList([conv_block(width, width) for _ in channels])
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Fuse ``(N, channels[i], H_i, W_i)``, finest first, into ``(N, width, H_0, W_0)``."""
+        levels = [lateral(f) for lateral, f in zip(self.laterals, features, strict=True)]
+        tops = [levels[-1]]
+        for block in self.extra:
+            tops.append(block(tops[-1]))
+        merged: Tensor = tops.pop()
+        for below in reversed(tops):
+            merged = below + functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+        merged = self.smooth[-1](merged)
+        for level, smooth in zip(reversed(levels[:-1]), reversed(self.smooth[:-1]), strict=True):
+            merged = smooth(
+                level + functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+            )
+        return merged

@@ -1,0 +1,179 @@
+"""Section of the HTML page for one picture, plain against tiled, with a slider between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from foveate.evaluation import match_detections
+from foveate.reports.charts import SizeBars, size_chart
+from foveate.reports.figures import (
+    Layer,
+    Region,
+    choose_regions,
+    content_id,
+    crop_svg,
+    encode_picture,
+    key_box,
+    outlines,
+    picture_svg,
+    shown_width,
+)
+from foveate.reports.page import Section, table_html
+from foveate.reports.palette import FALSE, FOUND, MISSED, css
+from foveate.reports.results import PictureResult
+from foveate.reports.sections import class_key, class_layers
+from foveate.reports.tables import Table
+from foveate.structures import Annotations, FloatArray, IntArray, UInt8Image
+
+_PAIRS = 6
+_PICTURE_BYTES = 500_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """One of the two runs on one picture.
+
+    Attributes:
+        name: `plain` or `tiled`.
+        result: What was found.
+        layers: How it is drawn.
+        rows: What the table says of it.
+        found: Boxes of the right detections, or of all where there are no labels.
+        hits: Objects, by their place in the labels, that were found.
+    """
+
+    name: str
+    result: PictureResult
+    layers: list[Layer]
+    rows: dict[str, str]
+    found: FloatArray
+    hits: IntArray
+
+    @property
+    def scale(self) -> float:
+        """Network pixels a picture pixel."""
+        tile = self.result.tiles[0]
+        return tile.out_width / tile.width
+
+
+def comparison_section(
+    image: UInt8Image,
+    plain: PictureResult,
+    tiled: PictureResult,
+    class_names: Sequence[str],
+    annotations: Annotations | None = None,
+    iou: float = 0.5,
+) -> Section:
+    """Plain against tiled on one picture, with crops of what only the tiles found.
+
+    Args:
+        image: ``(H, W, C)``.
+        plain: The whole picture squeezed into the network.
+        tiled: In tiles.
+        class_names: In the order of the labels.
+        annotations: Labels; with them outlines mean found, missed and false. Without, the
+            tiles' detections stand for the objects in choosing the crops.
+        iou: Least intersection over union of a match.
+    """
+    found = tiled.detections
+    truth = annotations or Annotations(found.boxes, found.labels, np.zeros(len(found), bool))
+    sides = [
+        _side(name, result, truth, iou, judged=annotations is not None)
+        for name, result in (("plain", plain), ("tiled", tiled))
+    ]
+    gained = truth.boxes[np.setdiff1d(sides[1].hits, sides[0].hits)]
+    bars = [SizeBars("plain", sides[0].found, "b2"), SizeBars("tiled", sides[1].found, "b1")]
+    if annotations:
+        bars.insert(0, SizeBars("labelled", truth.boxes[~truth.ignore], "b0"))
+    aside = (
+        table_html(_table(sides))
+        + (_match_key() if annotations else class_key(class_names))
+        + f"<h3>{'Found' if annotations else 'Objects'} by size (side in pixels)</h3>"
+        + size_chart(bars)
+    )
+    slider = _slider(image, sides, f"{tiled.name}: plain left, tiled right")
+    body = f'<div class="split">{slider}<aside>{aside}</aside></div>'
+    return Section(tiled.name, body + _closer(image, sides, gained))
+
+
+def _side(name: str, result: PictureResult, truth: Annotations, iou: float, judged: bool) -> _Side:
+    detections = result.detections
+    match = match_detections(detections, truth, iou)
+    rows = {"objects": str(len(detections))}
+    layers, found = class_layers(detections), detections.boxes
+    if judged:
+        found = detections.boxes[match.found]
+        layers = [
+            Layer(found, FOUND),
+            Layer(truth.boxes[match.missed], MISSED, "ring"),
+            Layer(detections.boxes[match.false], FALSE, "brackets"),
+        ]
+        counts = (len(match.found), len(match.missed), len(match.false))
+        rows = dict(zip(("found", "missed", "false"), map(str, counts), strict=True))
+    rows["tiles"] = str(len(result.tiles))
+    rows["seconds"] = f"{result.seconds:.2f}"
+    return _Side(name, result, layers, rows, found, match.matched_to[match.found])
+
+
+def _table(sides: Sequence[_Side]) -> Table:
+    rows = [(name, *(side.rows[name] for side in sides)) for name in sides[0].rows]
+    rows.append(("shown to the network at", *(f"{side.scale:.2f}x" for side in sides)))
+    return Table("", ("", *(side.name for side in sides)), tuple(rows))
+
+
+def _slider(image: UInt8Image, sides: Sequence[_Side], label: str) -> str:
+    """One picture under two sets of outlines, each clipped to its side of a movable line."""
+    size = (sides[0].result.width, sides[0].result.height)
+    shown = shown_width(size)
+    middle = size[0] / 2
+    groups = []
+    for place, side in enumerate(sides):
+        drawn = outlines(side.layers, (0, 0, *size), shown, 'class="boxes"')
+        name = content_id(f"{label} {side.name} {drawn}")
+        x, width = (0.0, middle) if place == 0 else (middle, float(size[0]))
+        groups.append(
+            f'<clipPath id="{name}"><rect x="{x:g}" y="0" width="{width:g}" height="{size[1]}"/>'
+            f'</clipPath><g clip-path="url(#{name})">{drawn}</g>'
+        )
+    groups.append(f'<line class="divider" x1="{middle:g}" x2="{middle:g}" y1="0" y2="{size[1]}"/>')
+    svg = picture_svg(encode_picture(image, _PICTURE_BYTES), size, groups, label)
+    names = "".join(f"<b>{escape(side.name)}</b>" for side in sides)
+    return (
+        f'<figure style="max-width:{shown:.0f}px"><div class="compare">{svg}{names}</div>'
+        '<input class="slide" type="range" min="0" max="100" step="0.2" value="50" '
+        'aria-label="Move the line between plain and tiled"></figure>'
+    )
+
+
+def _closer(image: UInt8Image, sides: Sequence[_Side], gained: FloatArray) -> str:
+    """Crops of what only the tiles found, as each way shows it to the network."""
+    size = (sides[0].result.width, sides[0].result.height)
+    regions = choose_regions(gained, size, _PAIRS)
+    if not regions:
+        return ""
+    pairs = "".join(_pair(image, sides, region) for region in regions)
+    return (
+        f"<h3>{len(gained)} objects were found only in tiles. Some of them, as each way shows "
+        f'them to the network</h3><div class="pairs">{pairs}</div>'
+    )
+
+
+def _pair(image: UInt8Image, sides: Sequence[_Side], region: Region) -> str:
+    crops = []
+    for side in sides:
+        svg = crop_svg(image, side.layers, region, side.name, side.scale)
+        crops.append(f"<div>{svg}<figcaption>{side.name}, {side.scale:.2f}x</figcaption></div>")
+    return f'<figure class="pair crop">{"".join(crops)}</figure>'
+
+
+def _match_key() -> str:
+    items = [
+        f"<span>{key_box(css(FOUND))}found</span>",
+        f"<span>{key_box(css(MISSED), 'ring')}missed</span>",
+        f"<span>{key_box(css(FALSE), 'brackets')}false</span>",
+    ]
+    return f'<div class="key">{"".join(items)}</div>'

@@ -1,0 +1,23 @@
+"""Core types and pure box arithmetic; everything else is built on these."""
+
+from foveate.structures.dataset import Annotations, Dataset, Sample
+from foveate.structures.detections import Detections, canonical_order
+from foveate.structures.protocols import Detector, ImageSource
+from foveate.structures.tile import Tile, TiledDetections
+from foveate.structures.types import BoolArray, FloatArray, IntArray, UInt8Image
+
+__all__ = [
+    "Annotations",
+    "BoolArray",
+    "Dataset",
+    "Detections",
+    "Detector",
+    "FloatArray",
+    "ImageSource",
+    "IntArray",
+    "Sample",
+    "Tile",
+    "TiledDetections",
+    "UInt8Image",
+    "canonical_order",
+]

@@ -1,0 +1,1 @@
+"""Train a method from one recipe."""

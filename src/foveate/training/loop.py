@@ -1,0 +1,228 @@
+"""The training loop: one function to read from top to bottom."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from foveate.config import write_atomically
+from foveate.errors import FoveateError, UsageError
+from foveate.models import METHODS, Method, Targets
+from foveate.structures import Dataset
+from foveate.training.checkpoint import (
+    CHECKPOINT,
+    part,
+    read_checkpoint,
+    restore_optimiser,
+    save_checkpoint,
+)
+from foveate.training.ema import MovingAverage
+from foveate.training.loader import batches, load_splits
+from foveate.training.recipe import OptimiserConfig, Recipe
+from foveate.training.validate import validate
+
+RECIPE = "recipe.yaml"
+FACTS = "facts.json"
+
+
+def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
+    """Train, and leave in `out` the recipe, the checkpoint, logs and validation results.
+
+    Args:
+        recipe: Everything that determines the run.
+        data: A folder with ``train.json`` and perhaps ``val.json``, or another data set.
+        out: The run folder. A run that was stopped there goes on from its last checkpoint.
+        resume: False starts anew, and refuses a folder that holds a run.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UsageError: If `out` holds a run of another recipe, or one when `resume` is False.
+        FoveateError: If the loss stops being finite; the last good checkpoint is kept.
+    """
+    train_set, val_set = load_splits(data)
+    fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
+    fabric.seed_everything(recipe.seed, verbose=False)
+    _prepare_folder(recipe, out, resume, train_set)
+    model = build_method(recipe, len(train_set.class_names))
+    model.to(memory_format=torch.channels_last)
+    average = MovingAverage(model, recipe.optimiser.ema)
+    average.model.to(fabric.device)
+    optimiser = build_optimiser(model, recipe.optimiser)
+    first = _restore(out, recipe, model, average, optimiser) if resume else 0
+    wrapped, optimiser = fabric.setup(model, optimiser)
+    run = _Run(recipe, out, model, average, optimiser)
+    with run.progress, run.writer:
+        stream = batches(train_set, recipe, first)
+        for step, (images, targets) in enumerate(stream, start=first):
+            set_learning_rate(optimiser, recipe, step)
+            targets = [_moved(t, fabric.device) for t in targets]
+            losses = model.loss(wrapped(images.to(fabric.device)), targets)
+            total = torch.stack(list(losses.values())).sum()
+            if not torch.isfinite(total):
+                raise FoveateError(
+                    f"loss is {total.item()} at iteration {step}; the checkpoint before it is in "
+                    f"{out}. Try a lower --optimiser.learning-rate, or --precision 32-true"
+                )
+            optimiser.zero_grad(set_to_none=True)
+            fabric.backward(total)
+            fabric.clip_gradients(model, optimiser, max_norm=recipe.optimiser.clip)
+            optimiser.step()
+            average.update(model, step)
+            run.after_step(step, losses, total)
+            every = recipe.validate_every
+            if val_set and every and (step + 1) % every == 0 and step + 1 < recipe.iterations:
+                run.record(step + 1, val_set, fabric.device)
+        if val_set:
+            run.record(recipe.iterations, val_set, fabric.device)
+    return out
+
+
+def build_method(recipe: Recipe, class_count: int) -> Method:
+    """The recipe's method, with fresh or ImageNet weights."""
+    return METHODS[recipe.method.name](recipe.method, class_count, recipe.channels)
+
+
+def build_optimiser(model: Method, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """AdamW; decay on weights of convolutions only, the backbone at its own rate."""
+    backbone = {id(p) for p in model.backbone_parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        groups.setdefault((id(parameter) in backbone, parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "factor": config.backbone_factor if in_backbone else 1.0,
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for (in_backbone, decays), parameters in groups.items()
+        ],
+        lr=config.learning_rate,
+    )
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
+    """Linear warm-up, then half a cosine down to zero: a function of the step alone."""
+    config = recipe.optimiser
+    warm = min(1.0, (step + 1) / max(1, config.warmup))
+    cosine = 0.5 * (1 + math.cos(math.pi * step / recipe.iterations))
+    for group in optimiser.param_groups:
+        group["lr"] = config.learning_rate * group["factor"] * warm * cosine
+
+
+@dataclass
+class _Run:
+    """Where a run's progress goes: terminal, CSV, TensorBoard, checkpoint."""
+
+    recipe: Recipe
+    out: Path
+    model: Method
+    average: MovingAverage
+    optimiser: torch.optim.Optimizer
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(), TextColumn("loss {task.fields[loss]:.3f}"),
+        )  # fmt: skip
+        self.task = self.progress.add_task(self.recipe.name, total=self.recipe.iterations, loss=0.0)
+        self.writer = SummaryWriter(str(self.out / "tensorboard"))
+        self.started = time.monotonic()
+
+    def after_step(self, step: int, losses: dict[str, Tensor], total: Tensor) -> None:
+        """Show, log, and every so often save."""
+        self.progress.update(self.task, completed=step + 1, loss=total.item())
+        done = step + 1
+        if done % 10 == 0 or done == self.recipe.iterations:
+            row = {"iteration": done, "seconds": round(time.monotonic() - self.started, 1)}
+            values = {name: round(value.item(), 5) for name, value in losses.items()}
+            _append_row(self.out / "log.csv", row | values)
+            for name, value in values.items():
+                self.writer.add_scalar(f"loss/{name}", value, done)
+            if not self.progress.console.is_terminal and done % 50 == 0:
+                print(f"{self.recipe.name}: {row | values}", flush=True)
+        if done % self.recipe.save_every == 0 or done == self.recipe.iterations:
+            facts = {
+                "iteration": str(done),
+                "method": self.recipe.method.name,
+                "recipe": self.recipe.fingerprint(),
+            }
+            path = self.out / CHECKPOINT
+            save_checkpoint(path, self.model, self.average.model, self.optimiser, facts)
+
+    def record(self, done: int, val_set: Dataset, device: torch.device) -> None:
+        """Validate the averaged weights and add the result to ``validation.json``."""
+        recipe = self.recipe
+        task = self.progress.add_task("validate", total=len(val_set), loss=0.0)
+        scores = validate(
+            self.average.model,  # type: ignore[arg-type]
+            val_set,
+            recipe.tile_plan,
+            recipe.merge,
+            device=device,
+            progress=lambda count, total: self.progress.update(task, completed=count),
+        )
+        self.progress.remove_task(task)
+        path = self.out / "validation.json"
+        rows = json.loads(path.read_text()) if path.is_file() else []
+        rows.append({"iteration": done, **scores.to_dict()})
+        write_atomically(path, json.dumps(rows, indent=1).encode())
+        print(f"{recipe.name}: iteration {done}: {scores.to_dict()['overall']}", flush=True)
+
+
+def _prepare_folder(recipe: Recipe, out: Path, resume: bool, train_set: Dataset) -> None:
+    checkpoint = out / CHECKPOINT
+    if checkpoint.is_file() and not resume:
+        raise UsageError(f"{out} holds a run already: choose another --out, or let it resume")
+    try:
+        recipe.to_yaml(out / RECIPE if not checkpoint.is_file() else out / "resumed.yaml")
+        facts = {"class_names": train_set.class_names, "dataset": train_set.name,
+                 "licence": train_set.licence}  # fmt: skip
+        write_atomically(out / FACTS, json.dumps(facts, indent=1).encode())
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose --out") from None
+
+
+def _restore(
+    out: Path,
+    recipe: Recipe,
+    model: Method,
+    average: MovingAverage,
+    optimiser: torch.optim.Optimizer,
+) -> int:
+    """Load the folder's checkpoint, if any; the iteration to go on from."""
+    if not (out / CHECKPOINT).is_file():
+        return 0
+    tensors, facts = read_checkpoint(out / CHECKPOINT)
+    if facts.get("recipe") != recipe.fingerprint():
+        raise UsageError(f"{out} holds a run of another recipe ({facts.get('method')}): "
+                         "choose another --out")  # fmt: skip
+    model.load_state_dict(part(tensors, "model"))
+    average.model.load_state_dict(part(tensors, "average"))
+    restore_optimiser(optimiser, tensors)
+    return int(facts["iteration"])
+
+
+def _append_row(path: Path, row: dict[str, float]) -> None:
+    new = not path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _moved(targets: Targets, device: torch.device) -> Targets:
+    return Targets(targets.boxes.to(device), targets.labels.to(device), targets.ignore.to(device))

@@ -1,0 +1,124 @@
+"""`Recipe`: everything that determines a training run, in one typed file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from foveate.config import Config
+from foveate.data.augment import AugmentConfig
+from foveate.data.sampling import SamplingConfig
+from foveate.errors import UsageError
+from foveate.merge.config import MergeConfig
+from foveate.models.center_point import CenterPointConfig
+from foveate.tiling import TilePlan
+
+
+class OptimiserConfig(Config):
+    """AdamW with linear warm-up and cosine decay to zero.
+
+    Attributes:
+        learning_rate: Peak.
+        backbone_factor: The pretrained part learns at this share of it.
+        weight_decay: On convolution weights only.
+        warmup: Iterations.
+        clip: Largest norm of the gradient.
+        ema: Decay of the averaged weights that are validated and exported.
+    """
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+    backbone_factor: float = Field(default=0.5, ge=0)
+    weight_decay: float = Field(default=0.02, ge=0)
+    warmup: int = Field(default=50, ge=0)
+    clip: float = Field(default=10.0, gt=0)
+    ema: float = Field(default=0.995, ge=0, lt=1)
+
+
+class CardConfig(Config):
+    """What the model file will say of its data.
+
+    Attributes:
+        description: What the model finds, one line.
+        dataset: Name of the training data.
+        attribution: Who made them, as the licence asks.
+        data_licence: Of the training data.
+    """
+
+    description: str = ""
+    dataset: str = ""
+    attribution: str = ""
+    data_licence: str = ""
+
+
+class Recipe(Config):
+    """A training run.
+
+    Attributes:
+        name: Of the model.
+        method: Which detector; its `name` is a row of `foveate.models.METHODS`.
+        tile_plan: How pictures are shown, in training, in validation and at run time.
+        sampling: Which tiles are drawn.
+        augment: How they are varied.
+        optimiser: How weights move.
+        merge: How tiles' boxes are joined in validation and, by default, at run time.
+        card: What the model file says of its data.
+        iterations: Optimiser steps.
+        batch_size: Tiles a step.
+        seed: Of weights and tiles.
+        precision: `bf16-mixed` roughly halves the forward time on processors that know it.
+        channels: Input channels.
+        score_threshold: Default least score at run time.
+        workers: Loader processes; 0 draws tiles between steps.
+        validate_every: Steps between validations; 0 validates at the end only.
+        save_every: Steps between checkpoints.
+    """
+
+    name: str
+    method: CenterPointConfig = CenterPointConfig()
+    tile_plan: TilePlan = TilePlan(size=384)
+    sampling: SamplingConfig = SamplingConfig()
+    augment: AugmentConfig = AugmentConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    merge: MergeConfig = MergeConfig()
+    card: CardConfig = CardConfig()
+    iterations: int = Field(default=1500, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels: int = Field(default=3, ge=1)
+    score_threshold: float = Field(default=0.3, ge=0, le=1)
+    workers: int = Field(default=0, ge=0)
+    validate_every: int = Field(default=0, ge=0)
+    save_every: int = Field(default=100, ge=1)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings, the same on every machine."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes inside the package."""
+    folder = resources.files("foveate") / "recipes"
+    return sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A shipped recipe by name, or a YAML file.
+
+    Raises:
+        UsageError: If there is neither, naming the recipes there are.
+    """
+    if Path(name_or_path).is_file():
+        return Recipe.from_yaml(name_or_path)
+    if name_or_path in shipped_recipes():
+        folder = resources.files("foveate") / "recipes"
+        with resources.as_file(folder / f"{name_or_path}.yaml") as path:
+            return Recipe.from_yaml(path)
+    raise UsageError(f"no recipe {name_or_path!r}: give a YAML file or one of "
+                     f"{', '.join(shipped_recipes())}")  # fmt: skip

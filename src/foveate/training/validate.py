@@ -1,0 +1,69 @@
+"""Validation as it counts: AP of full pictures, after tiling and merging, by the runtime's code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from foveate.data.images import open_image
+from foveate.evaluation import SIZE_BINS, Scores, evaluate_detections
+from foveate.inference.pipeline import detect_image
+from foveate.merge import MergeConfig
+from foveate.models import Method
+from foveate.structures import Dataset, Detections, UInt8Image
+from foveate.tiling import TilePlan
+
+LEAST_SCORE = 0.01
+"""AP wants the whole curve, not what a user would be shown."""
+
+
+class TorchDetector:
+    """A torch method as a `Detector`."""
+
+    def __init__(self, model: Method, device: torch.device) -> None:
+        self.model, self.device = model, device
+
+    @torch.no_grad()
+    def __call__(self, images: Sequence[UInt8Image]) -> list[Detections]:
+        """Detect in images of one size."""
+        batch = torch.from_numpy(np.stack(images)).to(self.device)
+        boxes, scores, labels = self.model.decode(self.model(batch))
+        found = zip(boxes.cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy(), strict=True)
+        return [Detections(*arrays)[arrays[1] > 0] for arrays in found]
+
+
+def validate(
+    model: Method,
+    dataset: Dataset,
+    plan: TilePlan,
+    merge: MergeConfig,
+    *,
+    device: torch.device | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Scores:
+    """AP of a model on whole pictures.
+
+    Args:
+        model: In evaluation mode.
+        dataset: Labelled pictures.
+        plan: How they are tiled.
+        merge: How tiles are joined.
+        device: Where the model is; the processor by default.
+        progress: Called with pictures done and in all.
+    """
+    detector = TorchDetector(model, device or torch.device("cpu"))
+    predictions: dict[int, Detections] = {}
+    for done, sample in enumerate(dataset.samples, start=1):
+        result = detect_image(
+            open_image(sample.path),
+            detector,
+            plan,
+            merge,
+            score_threshold=LEAST_SCORE,
+            size_multiple=model.size_multiple,
+        )
+        predictions[sample.image_id] = result.detections
+        progress(done, len(dataset))
+    return evaluate_detections(dataset, predictions, SIZE_BINS["coco"])

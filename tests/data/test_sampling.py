@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foveate.data.augment import AugmentConfig
+from foveate.data.paste import paste_objects
+from foveate.data.sampling import SamplingConfig, TileSampler
+from foveate.structures import Annotations, Dataset, Sample, UInt8Image
+from foveate.structures.boxes import box_iou
+
+STILL = AugmentConfig(
+    scale_low=1, scale_high=1, flip=0, quarter_turn=0, any_turn=0, contrast=0, brightness=0,
+    gamma=1, saturation=0, tint=0, blur=0, noise=0,
+)  # fmt: skip
+
+
+def scene(width: int, height: int) -> tuple[Dataset, UInt8Image]:
+    """White 10-px squares on black, a third of them to be ignored."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((height, width, 3), np.uint8)
+    corners = [(x, y) for y in range(5, height - 15, 30) for x in range(5, width - 15, 30)]
+    boxes = np.array([(x, y, x + 10, y + 10) for x, y in corners], np.float32)
+    for x, y in corners:
+        image[y : y + 10, x : x + 10] = 255
+    ignore = rng.random(len(boxes)) < 0.3
+    annotations = Annotations(boxes, np.arange(len(boxes)) % 2, ignore)
+    sample = Sample(Path("none.png"), 1, width, height, annotations)
+    return Dataset("scene", ("even", "odd"), (1, 2), (sample,)), image
+
+
+def sampler(width: int, height: int, augment: AugmentConfig, **sampling: float) -> TileSampler:
+    dataset, image = scene(width, height)
+    config = SamplingConfig.from_dict(sampling)
+    return TileSampler(dataset, lambda _: image, 96, 1.0, config, augment, seed=3)
+
+
+def test_tile_number_i_depends_on_i_alone() -> None:
+    draw, other = sampler(300, 200, AugmentConfig()), sampler(300, 200, AugmentConfig())
+    first = [draw(i) for i in range(6)]
+    for i in (4, 1, 5):
+        again = other(i)
+        assert (again.image == first[i].image).all()
+        assert (again.boxes == first[i].boxes).all()
+    assert any((first[0].image != tile.image).any() for tile in first[1:])
+
+
+@pytest.mark.parametrize("size", [(300, 200), (60, 40), (96, 96), (40, 300)])
+def test_boxes_frame_the_objects_and_nothing_white_is_unlabelled(size: tuple[int, int]) -> None:
+    draw = sampler(*size, STILL)
+    for i in range(8):
+        tile = draw(i)
+        assert tile.image.shape == (96, 96, 3)
+        known = np.zeros((96, 96), bool)
+        for x1, y1, x2, y2 in np.concatenate([tile.boxes, tile.ignore]):
+            known[int(np.floor(y1)) : int(np.ceil(y2)), int(np.floor(x1)) : int(np.ceil(x2))] = True
+        for x1, y1, x2, y2 in tile.boxes.round().astype(int):
+            assert tile.image[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1].min() > 200
+        assert not (tile.image[..., 0] > 128)[~known].any()
+
+
+def test_an_object_mostly_outside_is_ignored_not_taught() -> None:
+    draw = sampler(300, 200, STILL, keep_visible=0.9)
+    for i in range(20):
+        tile = draw(i)
+        sides = (tile.boxes[:, 2:] - tile.boxes[:, :2]).min(axis=1, initial=10)
+        assert (sides > 8.9).all()
+
+
+def test_cache_is_bounded_and_does_not_change_tiles() -> None:
+    dataset, image = scene(300, 200)
+    many = Dataset("many", dataset.class_names, (1, 2), dataset.samples * 5)
+    reads = []
+
+    def read(sample: Sample) -> UInt8Image:
+        reads.append(sample)
+        return image
+
+    config = SamplingConfig(cache_megabytes=0)
+    tight = TileSampler(many, read, 96, 1.0, config, STILL, 0)
+    roomy = TileSampler(many, read, 96, 1.0, SamplingConfig(), STILL, 0)
+    assert all((tight(i).image == roomy(i).image).all() for i in range(10))
+    assert 10 < len(reads) <= 20
+
+
+def test_paste_adds_true_copies_on_free_ground_and_keeps_its_input() -> None:
+    tile = np.full((96, 96, 3), 60, np.uint8)
+    tile[20:30, 20:30] = 250
+    boxes = np.array([[20, 20, 30, 30]], np.float32)
+    before, ignore = tile.copy(), np.array([[50, 50, 96, 96]], np.float32)
+    pasted, new_boxes, labels = paste_objects(
+        tile, boxes, np.array([1]), ignore, np.random.default_rng(0)
+    )
+    assert (tile == before).all()
+    assert len(new_boxes) == len(labels) == 2
+    assert labels.tolist() == [1, 1]
+    assert box_iou(new_boxes[1:], np.concatenate([boxes, ignore])).max() == 0
+    x1, y1, x2, y2 = new_boxes[1].astype(int)
+    assert pasted[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].min() > 230
+
+
+def test_paste_without_donors_changes_nothing() -> None:
+    tile = np.zeros((32, 32, 3), np.uint8)
+    none = np.zeros((0, 4), np.float32)
+    pasted, boxes, _ = paste_objects(
+        tile, none, np.zeros(0, np.int64), none, np.random.default_rng(0)
+    )
+    assert pasted is tile
+    assert len(boxes) == 0
+
+
+@pytest.mark.parametrize(("balance", "low", "high"), [(True, 0.35, 0.65), (False, 0.0, 0.2)])
+def test_a_rare_class_is_looked_at_as_often_as_a_common_one(
+    balance: bool, low: float, high: float
+) -> None:
+    far = np.array([[900, 900, 910, 910]], np.float32)
+    crowd = np.array([[x, 20, x + 10, 30] for x in range(0, 300, 15)], np.float32)
+    annotations = Annotations(
+        np.concatenate([crowd, far]), np.array([0] * len(crowd) + [1]), np.zeros(21, bool)
+    )
+    sample = Sample(Path("none.png"), 1, 1000, 1000, annotations)
+    dataset = Dataset("two", ("common", "rare"), (1, 2), (sample,))
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    config = SamplingConfig(on_object=1, balance_classes=balance)
+    draw = TileSampler(dataset, lambda _: image, 96, 1.0, config, STILL, seed=0)
+    rare = sum(1 in draw(i).labels for i in range(100)) / 100
+    assert low <= rare <= high

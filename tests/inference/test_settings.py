@@ -1,0 +1,109 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foveate.errors import UsageError
+from foveate.inference.onnx_detector import OnnxDetector
+from foveate.inference.settings import Options, model_info, run_settings
+from foveate.merge.config import MergeConfig
+from foveate.structures import Detections, UInt8Image
+from foveate.tiling import TilePlan
+
+
+def plain_callable(images: Sequence[UInt8Image]) -> list[Detections]:
+    return [Detections.empty() for _ in images]
+
+
+@pytest.fixture(scope="module")
+def blob(blob_model: Path) -> OnnxDetector:
+    return OnnxDetector(blob_model, threads=1)
+
+
+def test_what_is_not_asked_for_is_as_the_model_says(blob: OnnxDetector) -> None:
+    settings = run_settings(blob, Options())
+    assert settings.plan == blob.info.tile_plan
+    assert settings.merge == blob.info.merge
+    assert settings.score_threshold == 0.3
+    assert settings.size_multiple == 8
+    assert settings.batch_size is None
+    assert run_settings(blob, Options(tile=None, merge=None, threshold=None)) == settings
+
+
+def test_a_plain_callable_gets_the_defaults() -> None:
+    settings = run_settings(plain_callable, Options())
+    assert model_info(plain_callable) is None
+    assert settings.plan == TilePlan()
+    assert settings.merge == MergeConfig()
+    assert settings.size_multiple == 32
+
+
+def test_what_is_asked_for_wins(blob: OnnxDetector) -> None:
+    asked = Options(
+        tile=128,
+        overlap=16,
+        scale=2.0,
+        full_image=True,
+        merge="wbf",
+        threshold=0.0,
+        batch_size=3,
+    )
+    settings = run_settings(blob, asked)
+    assert settings.plan == TilePlan(size=128, overlap=16, scale=2, full_image=True)
+    assert settings.merge == MergeConfig(method="wbf")
+    assert settings.score_threshold == 0
+    assert settings.batch_size == 3
+    whole = MergeConfig(method="nms", threshold=0.7)
+    assert run_settings(blob, Options(merge=whole)).merge is whole
+
+
+@given(st.integers(32, 400), st.floats(0.5, 4))
+def test_overlap_holds_the_largest_small_object(
+    blob: OnnxDetector, tile: int, scale: float
+) -> None:
+    plan = run_settings(blob, Options(tile=tile, scale=scale)).plan
+    needed = blob.info.small_object * scale
+    assert plan.overlap_pixels >= min(needed, tile // 2)
+    assert plan.overlap_pixels >= round(0.25 * tile) - 1
+    assert plan.overlap_pixels <= tile // 2
+
+
+def test_plain(blob: OnnxDetector) -> None:
+    assert run_settings(blob, Options(plain=True)).plan.plain
+    assert not run_settings(blob, Options(plain=False)).plan.plain
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Options(tile=0), "tile: .*32, got 0"),
+        (Options(tile=-640), "tile: .*32, got -640"),
+        (Options(overlap=1.2), "overlap must be a ratio below 1 or a whole number of pixels"),
+        (Options(overlap=-0.1), "overlap: .*got -0.1"),
+        (Options(overlap=float("inf")), "overlap: .*finite"),
+        (Options(tile=64, overlap=64), "below the tile size 64, got 64"),
+        (Options(scale=0.0), "scale: .*greater than 0"),
+        (Options(scale=float("nan")), "scale: .*got nan"),
+        (Options(threshold=1.5), "threshold must be from 0 to 1, got 1.5"),
+        (Options(threshold=float("nan")), "threshold must be from 0 to 1"),
+        (Options(batch_size=0), "batch size must be at least 1, got 0"),
+        (Options(merge="nmm"), "merge: expected one of seam, nms, .*got 'nmm'"),
+    ],
+)
+def test_options_that_cannot_be(blob: OnnxDetector, options: Options, expected: str) -> None:
+    with pytest.raises(UsageError, match=expected) as caught:
+        run_settings(blob, options)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_in_words_and_as_data(blob: OnnxDetector) -> None:
+    settings = run_settings(blob, Options(scale=2, full_image=True))
+    assert str(settings) == (
+        "tiles of 64 px overlapping 18 px, enlarged 2 times, and the whole picture, merge seam, "
+        "least score 0.3"
+    )
+    assert "squeezed into 64 px" in str(run_settings(blob, Options(plain=True)))
+    assert settings.to_dict()["tile_plan"]["scale"] == 2
+    assert settings.to_dict()["merge"]["method"] == "seam"

@@ -1,0 +1,124 @@
+"""Every row of METHODS, tested alike: a new row is tested without writing a test."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+from foveate.errors import FoveateError
+from foveate.export.onnx import check_parity, model_bytes
+from foveate.models import METHODS, Method, Targets
+from foveate.training.recipe import Recipe, load_recipe, shipped_recipes
+
+TINY = {"backbone": {"weights": "none"}, "width": 16, "head_width": 16, "max_detections": 20}
+
+
+def build(name: str, class_count: int = 2, channels: int = 3) -> Method:
+    torch.manual_seed(0)
+    recipe = Recipe.from_dict({"name": "tiny", "method": {"name": name, **TINY}})
+    return METHODS[name](recipe.method, class_count, channels)
+
+
+def two_pictures() -> tuple[torch.Tensor, list[Targets]]:
+    """Two 64-px tiles with bright and dark squares of 6 to 14 px."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(90, 110, (2, 64, 64, 3), dtype=np.uint8)
+    rows = [[(8, 8, 16, 16, 0), (40, 30, 54, 44, 1)], [(30, 10, 38, 20, 1), (12, 44, 18, 50, 0)]]
+    targets = []
+    for image, objects in zip(images, rows, strict=True):
+        for x1, y1, x2, y2, label in objects:
+            image[y1:y2, x1:x2] = 255 if label else 0
+        table = torch.tensor(objects)
+        targets.append(Targets(table[:, :4].float(), table[:, 4], torch.zeros(0, 4)))
+    return torch.from_numpy(images), targets
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_loss_is_finite_and_reaches_every_parameter(name: str) -> None:
+    method = build(name).train()
+    images, targets = two_pictures()
+    losses = method.loss(method(images), targets)
+    total = torch.stack(list(losses.values())).sum()
+    assert torch.isfinite(total)
+    total.backward()  # type: ignore[no-untyped-call]
+    unreached = [n for n, p in method.named_parameters() if p.grad is None or not p.grad.any()]
+    assert unreached == []
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_tile_without_objects_has_a_finite_loss(name: str) -> None:
+    method = build(name).train()
+    none = Targets(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(1, 4))
+    losses = method.loss(method(two_pictures()[0]), [none, none])
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
+@cache
+def taught(name: str) -> Method:
+    """A method that has seen the two pictures ninety times."""
+    method = build(name).train()
+    images, targets = two_pictures()
+    optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3)
+    for _ in range(90):
+        losses = method.loss(method(images), targets)
+        optimiser.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return method
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_overfits_two_pictures(name: str) -> None:
+    method = taught(name)
+    images, targets = two_pictures()
+    found = method.decode(method(images))
+    for boxes, scores, labels, wanted in zip(*found, targets, strict=True):
+        order = scores > 0.3
+        assert order.sum() == len(wanted.labels)
+        for box, label in zip(wanted.boxes, wanted.labels, strict=True):
+            gaps = (boxes[order] - box).abs().amax(dim=1)
+            assert gaps.min() < 2.5
+            assert labels[order][gaps.argmin()] == label
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("name", METHODS)
+def test_takes_any_channel_count(name: str, channels: int) -> None:
+    method = build(name, channels=channels).eval()
+    images = torch.zeros(1, 64, 96, channels, dtype=torch.uint8)
+    boxes, scores, labels = method.decode(method(images))
+    assert boxes.shape == (1, 20, 4)
+    assert scores.shape == labels.shape == (1, 20)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_exported_file_gives_what_torch_gives_and_a_changed_one_does_not(name: str) -> None:
+    # With the batch's own statistics in place of running ones, which ninety steps leave behind.
+    method = deepcopy(taught(name))
+    for module in method.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    images = two_pictures()[0]
+    method(images)
+    method.eval()
+    content = model_bytes(method, half=True)
+    with torch.no_grad():
+        scores = method.decode(method(images)).scores
+    assert scores.amax() > 0.5
+    assert scores.amin() < 0.3
+    recipe, pictures = Recipe(name="tiny"), tuple(images.numpy())
+    check_parity(method, content, recipe, pictures)
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.mul_(1.05)
+    with pytest.raises(FoveateError, match=r"differs? from torch"):
+        check_parity(method, content, recipe, pictures)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_has_a_recipe(name: str) -> None:
+    assert name in {load_recipe(recipe).method.name for recipe in shipped_recipes()}
