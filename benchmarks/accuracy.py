@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py nuclei --peer-python PEERS/bin/python --peer-model yolo11n.pt
     python benchmarks/accuracy.py aerial
+    python benchmarks/accuracy.py pitch --data data/pitch --scales 1 1.5 2 --no-flips
 
 Everything is scored by the same code: COCO AP, 500 detections a picture, scores from 0.01.
 Intervals are 95 % bootstrap intervals over pictures. Times are CPU seconds a picture (all
@@ -16,7 +17,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,14 @@ METRICS = ("AP", "AP50", "AP_small")
 Predictions = Mapping[int, Detections]
 
 
-def settings(plan: TilePlan) -> dict[str, TilePlan]:
+def settings(plan: TilePlan, scales: Sequence[float], flips: bool) -> dict[str, TilePlan]:
     """What is compared: the model's own plan, plain, and other scales of showing."""
     tiled = {f"tiles of {plan.size}, x{plan.scale:g} (default)": plan}
-    for scale in sorted({1.0, 1.25, 1.5, 1.75, 2.0} - {plan.scale}):
+    for scale in sorted({*scales} - {plan.scale}):
         tiled[f"tiles of {plan.size}, x{scale:g}"] = plan.model_copy(update={"scale": scale})
-    dearest = plan.model_copy(update={"scale": max(plan.scale, 1.75)})
-    tiled[f"tiles of {plan.size}, x{dearest.scale:g}, {FLIPS}"] = dearest
+    if flips:
+        dearest = plan.model_copy(update={"scale": max(plan.scale, 1.75)})
+        tiled[f"tiles of {plan.size}, x{dearest.scale:g}, {FLIPS}"] = dearest
     return {"plain": plan.model_copy(update={"plain": True}), **tiled}
 
 
@@ -82,13 +84,15 @@ def row(
     wall: list[float],
 ) -> dict[str, Any]:  # fmt: skip
     """One row of the table, with its intervals."""
-    scores = evaluate_detections(dataset, found).flat()
+    evaluated = evaluate_detections(dataset, found)
+    scores = evaluated.flat()
     intervals = bootstrap_interval(dataset, found, METRICS)
     return {
         "system": system,
         "setting": setting,
         **{name: scores[name] for name in METRICS if name in scores},
         "AR": scores["AR"],
+        "AP50_by_class": {name: own["AP50"] for name, own in evaluated.by_class.items()},
         **{f"interval_{name}": [value.low, value.high] for name, value in intervals.items()},
         "seconds_per_image": float(np.mean(cpu)),
         "wall_seconds_per_image": float(np.mean(wall)),
@@ -118,18 +122,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="bundled model, and folder of its data")
     parser.add_argument("--model", help="another model file")
+    parser.add_argument("--data", type=Path, help="folder of val.json; FOVEATE_DATA/NAME if not")
+    parser.add_argument("--scales", type=float, nargs="+", default=[1, 1.25, 1.5, 1.75, 2])
+    parser.add_argument("--no-flips", action="store_true")
     parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--peer-model", type=Path)
     parser.add_argument("--peer-size", type=int, default=384)
     args = parser.parse_args()
-    data = Path(os.environ.get("FOVEATE_DATA", ROOT.parent / "shared" / "data"))
-    labels = data / args.name / "val.json"
+    everything = Path(os.environ.get("FOVEATE_DATA", ROOT.parent / "shared" / "data"))
+    labels = (args.data or everything / args.name) / "val.json"
     dataset = load_dataset(labels)
     detector = OnnxDetector(args.model or resolve_model(args.name), threads=2)
     info = detector.info
     system = f"foveate {info.name}"
     rows, kept = [], {}
-    for setting, plan in settings(info.tile_plan).items():
+    for setting, plan in settings(info.tile_plan, args.scales, not args.no_flips).items():
         shown: Detector = FlippedDetector(detector) if setting.endswith(FLIPS) else detector
         found, cpu, wall = predict(dataset, shown, plan, info.merge, info.size_multiple)
         rows.append(row(dataset, system, setting, found, cpu, wall))

@@ -80,17 +80,22 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def accuracy_table(report: dict[str, Any]) -> str:
     """Average precision of every system and setting, small objects with their interval."""
     head = ["system", "setting", "AP", "AP50", "AP small", "95 % interval", "CPU s / picture"]
-    return markdown(head, map(accuracy_row, report["rows"]))
+    classes = report["rows"][0].get("AP50_by_class", {})
+    if len(classes) > 1:
+        head += [f"AP50 {name}" for name in classes]
+    return markdown(head, [accuracy_row(row) for row in report["rows"]])
 
 
 def accuracy_row(row: dict[str, Any]) -> list[str]:
-    """One row of `accuracy_table`."""
+    """One row of `accuracy_table`; with several classes, each one's own AP50 at the end."""
+    classes = row.get("AP50_by_class", {})
     return [
         row["system"],
         row["setting"],
         *(f"{row[key]:.3f}" for key in ("AP", "AP50", "AP_small")),
         interval(row["interval_AP_small"]),
-        f"{row['seconds_per_image']:.2f}",
+        f"{row['seconds_per_image']:.3f}",
+        *(f"{value:.3f}" for value in classes.values() if len(classes) > 1),
     ]
 
 
@@ -203,6 +208,8 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "aerial": (accuracy_table, "aerial.json"),
     "aerial-differences": (differences_table, "aerial.json"),
     "aerial-outcomes": (outcomes_table, "aerial.json"),
+    "pitch": (accuracy_table, "pitch.json"),
+    "pitch-outcomes": (outcomes_table, "pitch.json"),
     "merge": (merge_table, "merge.json"),
     "merge-brief": (brief_merge_table, "merge.json"),
     "merge-cases": (cases_table, "merge.json"),

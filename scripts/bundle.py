@@ -34,7 +34,7 @@ def real_tiles(dataset: Dataset, plan: TilePlan, multiple: int, count: int) -> l
     tiles = []
     for sample in dataset.samples[:: max(1, len(dataset) // count)][:count]:
         image = load_image(sample.path)
-        tile = plan_tiles(image.shape[1], image.shape[0], plan)[0]
+        tile = plan_tiles(image.shape[1], image.shape[0], plan, multiple)[0]
         x1, y1, x2, y2 = tile.box
         tiles.append(tile_batch([image[y1:y2, x1:x2]], [tile], multiple)[0])
     return tiles
@@ -54,8 +54,12 @@ def predict(dataset: Dataset, detector: OnnxDetector, plan: TilePlan) -> dict[in
 
 def measure(dataset: Dataset, setting: str, found: Mapping[int, Detections]) -> Measured:
     """AP overall and by size, for the card."""
-    flat = evaluate_detections(dataset, found, SIZE_BINS["coco"]).flat()
+    scores = evaluate_detections(dataset, found, SIZE_BINS["coco"])
+    flat = scores.flat()
     metrics = {name: round(flat[name], 4) for name in KEPT if name in flat}
+    if len(dataset.class_names) > 1:
+        classes = scores.by_class.items()
+        metrics |= {f"AP50_{name}": round(own["AP50"], 4) for name, own in classes}
     return Measured(dataset=f"{dataset.name} ({len(dataset)} pictures)", setting=setting,
                     metrics=metrics)  # fmt: skip
 

@@ -22,8 +22,8 @@ def main() -> None:
     """Render both splits into one folder: ``train.json``, ``val.json``, ``images/``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--train", type=int, default=120, help="pictures to learn from")
-    parser.add_argument("--val", type=int, default=20, help="pictures to report on")
+    parser.add_argument("--train", type=int, default=400, help="pictures to learn from")
+    parser.add_argument("--val", type=int, default=40, help="pictures to report on")
     args = parser.parse_args()
     images = args.folder / "images"
     images.mkdir(parents=True, exist_ok=True)

@@ -92,11 +92,24 @@ def test_paste_adds_true_copies_on_free_ground_and_keeps_its_input() -> None:
         tile, boxes, np.array([1]), ignore, np.random.default_rng(0)
     )
     assert (tile == before).all()
-    assert len(new_boxes) == len(labels) == 2
-    assert labels.tolist() == [1, 1]
+    assert len(new_boxes) == len(labels) == 3
+    assert labels.tolist() == [1, 1, 1]
     assert box_iou(new_boxes[1:], np.concatenate([boxes, ignore])).max() == 0
     x1, y1, x2, y2 = new_boxes[1].astype(int)
     assert pasted[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].min() > 230
+
+
+def test_paste_copies_a_rare_class_as_often_as_a_common_one() -> None:
+    tile = np.full((256, 256, 3), 60, np.uint8)
+    crowd = np.array([[x, 10, x + 8, 18] for x in range(10, 240, 12)], np.float32)
+    boxes = np.concatenate([crowd, [[120, 120, 126, 126]]]).astype(np.float32)
+    labels = np.array([0] * len(crowd) + [1])
+    rng = np.random.default_rng(0)
+    copied = np.concatenate(
+        [paste_objects(tile, boxes, labels, boxes[:0], rng)[2][len(boxes) :] for _ in range(30)]
+    )
+    assert len(copied) > 150
+    assert 0.4 < copied.mean() < 0.6
 
 
 def test_paste_without_donors_changes_nothing() -> None:

@@ -16,6 +16,17 @@ def test_focal_loss_by_hand() -> None:
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_focal_loss_is_summed_by_class() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, target = torch.randn(2, 3, 4, 5, generator=generator), torch.zeros(2, 3, 4, 5)
+    found = gaussian_focal_loss(logits, target, torch.ones(2, 1, 4, 5))
+    alone = [
+        gaussian_focal_loss(logits[:, [c]], target[:, [c]], torch.ones(2, 1, 4, 5)).item()
+        for c in range(3)
+    ]
+    assert found.tolist() == pytest.approx(alone)
+
+
 def test_focal_loss_switched_off_and_extreme_logits() -> None:
     logits = torch.tensor([[[[80.0, -80.0]]]])
     target = torch.tensor([[[[0.0, 1.0]]]])

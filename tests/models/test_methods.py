@@ -16,11 +16,19 @@ from foveate.training.recipe import Recipe, load_recipe, shipped_recipes
 
 TINY = {"backbone": {"weights": "none"}, "width": 16, "head_width": 16, "max_detections": 20}
 
+VARIANTS: dict[str, dict[str, object]] = {
+    **{name: {"name": name} for name in METHODS},
+    "center-point, separable, balanced": {
+        "name": "center-point", "separable": True, "balance_classes": True,
+    },
+}  # fmt: skip
+"""Every method as it is by default, and the forms that compute something else."""
 
-def build(name: str, class_count: int = 2, channels: int = 3) -> Method:
+
+def build(variant: str, class_count: int = 2, channels: int = 3) -> Method:
     torch.manual_seed(0)
-    recipe = Recipe.from_dict({"name": "tiny", "method": {"name": name, **TINY}})
-    return METHODS[name](recipe.method, class_count, channels)
+    recipe = Recipe.from_dict({"name": "tiny", "method": {**TINY, **VARIANTS[variant]}})
+    return METHODS[recipe.method.name](recipe.method, class_count, channels)
 
 
 def two_pictures() -> tuple[torch.Tensor, list[Targets]]:
@@ -37,9 +45,9 @@ def two_pictures() -> tuple[torch.Tensor, list[Targets]]:
     return torch.from_numpy(images), targets
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_loss_is_finite_and_reaches_every_parameter(name: str) -> None:
-    method = build(name).train()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_loss_is_finite_and_reaches_every_parameter(variant: str) -> None:
+    method = build(variant).train()
     images, targets = two_pictures()
     losses = method.loss(method(images), targets)
     total = torch.stack(list(losses.values())).sum()
@@ -49,18 +57,18 @@ def test_loss_is_finite_and_reaches_every_parameter(name: str) -> None:
     assert unreached == []
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_tile_without_objects_has_a_finite_loss(name: str) -> None:
-    method = build(name).train()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_tile_without_objects_has_a_finite_loss(variant: str) -> None:
+    method = build(variant).train()
     none = Targets(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(1, 4))
     losses = method.loss(method(two_pictures()[0]), [none, none])
     assert all(torch.isfinite(value) for value in losses.values())
 
 
 @cache
-def taught(name: str) -> Method:
+def taught(variant: str) -> Method:
     """A method that has seen the two pictures ninety times."""
-    method = build(name).train()
+    method = build(variant).train()
     images, targets = two_pictures()
     optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3)
     for _ in range(90):
@@ -71,9 +79,9 @@ def taught(name: str) -> Method:
     return method
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_overfits_two_pictures(name: str) -> None:
-    method = taught(name)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_overfits_two_pictures(variant: str) -> None:
+    method = taught(variant)
     images, targets = two_pictures()
     found = method.decode(method(images))
     for boxes, scores, labels, wanted in zip(*found, targets, strict=True):
@@ -86,19 +94,19 @@ def test_overfits_two_pictures(name: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
-@pytest.mark.parametrize("name", METHODS)
-def test_takes_any_channel_count(name: str, channels: int) -> None:
-    method = build(name, channels=channels).eval()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_takes_any_channel_count(variant: str, channels: int) -> None:
+    method = build(variant, channels=channels).eval()
     images = torch.zeros(1, 64, 96, channels, dtype=torch.uint8)
     boxes, scores, labels = method.decode(method(images))
     assert boxes.shape == (1, 20, 4)
     assert scores.shape == labels.shape == (1, 20)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_exported_file_gives_what_torch_gives_and_a_changed_one_does_not(name: str) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_exported_file_gives_what_torch_gives_and_a_changed_one_does_not(variant: str) -> None:
     # With the batch's own statistics in place of running ones, which ninety steps leave behind.
-    method = deepcopy(taught(name))
+    method = deepcopy(taught(variant))
     for module in method.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -117,6 +125,24 @@ def test_exported_file_gives_what_torch_gives_and_a_changed_one_does_not(name: s
             parameter.mul_(1.05)
     with pytest.raises(FoveateError, match=r"differs? from torch"):
         check_parity(method, content, recipe, pictures)
+
+
+def test_balanced_classes_count_the_same_however_few_their_objects() -> None:
+    method = build("center-point, separable, balanced", class_count=3)
+    shares = method._class_shares(torch.tensor([0, 0, 0, 0, 2]))  # type: ignore[operator]
+    # Four of one class and one of another; the class that is absent counts per object.
+    assert shares.tolist() == pytest.approx([1 / 8, 1 / 5, 1 / 2])
+    plain = build("center-point", class_count=3)
+    assert plain._class_shares(torch.tensor([0, 0, 2])).tolist() == pytest.approx([1 / 3] * 3)  # type: ignore[operator]
+
+
+def test_separable_has_far_fewer_products_at_the_finest_level() -> None:
+    finest = [
+        build(variant).neck.smooth[0]  # type: ignore[union-attr]
+        for variant in ("center-point", "center-point, separable, balanced")
+    ]
+    dense, separable = (sum(p.numel() for p in block.parameters()) for block in finest)
+    assert separable < dense / 2
 
 
 @pytest.mark.parametrize("name", METHODS)

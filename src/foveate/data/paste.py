@@ -1,6 +1,7 @@
 """Paste copies of a tile's small objects onto its free ground (Kisantal 2019 [S]).
 
-The originals stay. A copy is blended through a soft ellipse, so that no rectangle gives it away.
+Donors are drawn class by class, so that a rare class is copied as often as a common one, and an
+object may be copied more than once. The originals stay. A copy is blended through a soft ellipse, so that no rectangle gives it away.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def paste_objects(
         return tile, boxes, labels
     tile, new_boxes, new_labels = tile.copy(), [boxes], [labels]
     taken = np.concatenate([boxes, ignore])
-    for donor in rng.choice(donors, size=min(MAX_COPIES, len(donors)), replace=False):
+    _, kind, counts = np.unique(labels[donors], return_inverse=True, return_counts=True)
+    chance = 1 / (len(counts) * counts[kind])
+    for donor in rng.choice(donors, size=min(MAX_COPIES, 2 * len(donors)), p=chance):
         place = _free_place(boxes[donor], taken, width, height, rng)
         if place is None:
             continue

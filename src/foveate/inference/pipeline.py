@@ -87,7 +87,7 @@ def detect_image(
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
     started = time.perf_counter()
-    tiles = plan_tiles(source.width, source.height, plan)
+    tiles = plan_tiles(source.width, source.height, plan, size_multiple)
     parts = _detect_tiles(source, detector, tiles, size_multiple, batch_size, score_threshold)
     most = getattr(detector, "max_detections", None)
     capped = 0 if most is None else sum(part.above >= most for part in parts)

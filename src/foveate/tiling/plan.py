@@ -8,6 +8,7 @@ scaling; all others are pixels of the picture.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -19,7 +20,7 @@ class TilePlan(Config):
     """How pictures are cut for the network.
 
     Attributes:
-        size: Side of a square tile, network pixels.
+        size: Longest side of a tile, network pixels.
         overlap: How much neighbouring tiles share: a ratio of the tile below 1, otherwise
             network pixels. Should be at least the largest object that must stay whole.
         scale: Enlargement before tiling: 2 shows a 6-pixel object to the network as 12.
@@ -52,44 +53,61 @@ class TilePlan(Config):
         return round(self.overlap * self.size) if self.overlap < 1 else int(self.overlap)
 
 
-def plan_tiles(width: int, height: int, plan: TilePlan) -> list[Tile]:
-    """Cover a picture with the fewest tiles of the plan's size; edge tiles are shifted inward.
+def plan_tiles(width: int, height: int, plan: TilePlan, multiple: int = 32) -> list[Tile]:
+    """Cover a picture with the fewest tiles of at most the plan's size.
+
+    Those tiles are then made as small as their number allows, and spread evenly: a picture that
+    is a little more than one tile long is covered by two of little more than half a tile.
 
     Args:
         width: Picture pixels.
         height: Picture pixels.
         plan: The geometry.
+        multiple: Of the sides that the network takes: tiles shrink no further than to one.
 
     Returns:
-        Tiles in reading order, the full-image tile last. Every pixel lies in at least one; all
-        lie within the picture. A side shorter than a tile is shown whole, at the plan's scale.
+        Tiles of one size in reading order, the full-image tile last. Every pixel lies in at least
+        one; all lie within the picture. A side shorter than a tile is shown whole, at the plan's
+        scale.
     """
     if plan.plain:
         return [_squeezed(width, height, plan.size)]
-    region = max(1, round(plan.size / plan.scale))
-    overlap = min(math.ceil(plan.overlap_pixels / plan.scale), region - 1)
-    columns, rows = _starts(width, region, overlap), _starts(height, region, overlap)
-    shown_w, tile_w = _extent(width, region, plan)
-    shown_h, tile_h = _extent(height, region, plan)
-    tiles = [Tile(x, y, tile_w, tile_h, shown_w, shown_h) for y in rows for x in columns]
+    across, down = _cut(width, plan, multiple), _cut(height, plan, multiple)
+    tiles = [
+        Tile(x, y, across.covered, down.covered, across.shown, down.shown)
+        for y in down.starts
+        for x in across.starts
+    ]
     if plan.full_image and len(tiles) > 1:
         tiles.append(_squeezed(width, height, plan.size))
     return tiles
 
 
-def _starts(length: int, region: int, overlap: int) -> list[int]:
-    """Fewest, evenly spread starts of `region`-long windows that cover `length`."""
+class _Cut(NamedTuple):
+    """Tiles along one axis.
+
+    Attributes:
+        starts: Picture pixels.
+        covered: Length of each, picture pixels.
+        shown: Length of each, network pixels.
+    """
+
+    starts: list[int]
+    covered: int
+    shown: int
+
+
+def _cut(length: int, plan: TilePlan, multiple: int) -> _Cut:
+    """Fewest, then smallest, evenly spread tiles that cover `length` pixels of the picture."""
+    region = max(1, round(plan.size / plan.scale))
     if length <= region:
-        return [0]
+        return _Cut([0], length, max(1, min(plan.size, round(length * plan.size / region))))
+    overlap = min(math.ceil(plan.overlap_pixels / plan.scale), region - 1)
     count = math.ceil((length - overlap) / (region - overlap))
-    return [round(i * (length - region) / (count - 1)) for i in range(count)]
-
-
-def _extent(length: int, region: int, plan: TilePlan) -> tuple[int, int]:
-    """Length shown (network pixels) and length covered (picture pixels) along one axis."""
-    if length >= region:
-        return plan.size, region
-    return max(1, min(plan.size, round(length * plan.size / region))), length
+    needed = overlap + math.ceil((length - overlap) / count)
+    shown = min(plan.size, multiple * math.ceil(needed * plan.scale / multiple))
+    covered = max(needed, round(shown / plan.scale))
+    return _Cut([round(i * (length - covered) / (count - 1)) for i in range(count)], covered, shown)
 
 
 def _squeezed(width: int, height: int, size: int) -> Tile:
