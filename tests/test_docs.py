@@ -137,10 +137,18 @@ def test_table_comes_from_the_result(tmp_path: Path) -> None:
     report = {"provenance": PROVENANCE, "rows": [ROW, ROW | {"interval_AP_small": None}]}
     (tmp_path / "nuclei.json").write_text(json.dumps(report))
     filled = tables.fill("<!-- table:nuclei -->\n<!-- /table -->\n", tmp_path)
-    assert "| foveate | tiled | 0.500 | 0.750 | 0.250 | 0.200 to 0.300 | 1.50 |" in filled
-    assert "| foveate | tiled | 0.500 | 0.750 | 0.250 |  | 1.50 |" in filled
+    assert "| foveate | tiled | 0.500 | 0.750 | 0.250 | 0.200 to 0.300 | 1.500 |" in filled
+    assert "| foveate | tiled | 0.500 | 0.750 | 0.250 |  | 1.500 |" in filled
     assert "2026-01-01, A processor, 2 cores" in filled
     assert tables.fill(filled, tmp_path) == filled
+
+
+def test_each_class_has_its_own_column_where_there_are_several(tmp_path: Path) -> None:
+    row = ROW | {"AP50_by_class": {"player": 0.9, "ball": 0.4}}
+    (tmp_path / "pitch.json").write_text(json.dumps({"provenance": PROVENANCE, "rows": [row]}))
+    filled = tables.fill("<!-- table:pitch -->\n<!-- /table -->\n", tmp_path)
+    assert "| CPU s / picture | AP50 player | AP50 ball |" in filled
+    assert "| 1.500 | 0.900 | 0.400 |" in filled
 
 
 def test_unknown_table_is_an_error(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_plain(blob: OnnxDetector) -> None:
         (Options(overlap=1.2), "overlap must be a ratio below 1 or a whole number of pixels"),
         (Options(overlap=-0.1), "overlap: .*got -0.1"),
         (Options(overlap=float("inf")), "overlap: .*finite"),
-        (Options(tile=64, overlap=64), "below the tile size 64, got 64"),
+        (Options(tile=64, overlap=64), "at most 56 whole pixels of a tile of 64, got 64"),
         (Options(scale=0.0), "scale: .*greater than 0"),
         (Options(scale=float("nan")), "scale: .*got nan"),
         (Options(threshold=1.5), "threshold must be from 0 to 1, got 1.5"),

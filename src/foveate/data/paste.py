@@ -1,7 +1,8 @@
 """Paste copies of a tile's small objects onto its free ground (Kisantal 2019 [S]).
 
 Donors are drawn class by class, so that a rare class is copied as often as a common one, and an
-object may be copied more than once. The originals stay. A copy is blended through a soft ellipse, so that no rectangle gives it away.
+object may be copied more than once. The originals stay. A copy is blended through a soft
+ellipse, so that no rectangle gives it away.
 """
 
 from __future__ import annotations

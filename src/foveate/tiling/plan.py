@@ -15,6 +15,9 @@ from pydantic import Field, model_validator
 from foveate.config import Config
 from foveate.structures import Tile
 
+_MOST_OVERLAP = 7 / 8
+"""Of a tile: beyond it a small picture would be shown thousands of times."""
+
 
 class TilePlan(Config):
     """How pictures are cut for the network.
@@ -36,10 +39,11 @@ class TilePlan(Config):
 
     @model_validator(mode="after")
     def _overlap_leaves_a_step(self) -> TilePlan:
-        if self.overlap_pixels >= self.size:
+        most = int(_MOST_OVERLAP * self.size)
+        if self.overlap_pixels > most:
             raise ValueError(
-                f"overlap must be a ratio below 1 or a whole number of pixels below the tile "
-                f"size {self.size}, got {self.overlap:g}"
+                f"overlap must be a ratio of at most {_MOST_OVERLAP:g}, or at most {most} whole "
+                f"pixels of a tile of {self.size}, got {self.overlap:g}"
             )
         if self.overlap >= 1 and self.overlap != int(self.overlap):
             raise ValueError(
