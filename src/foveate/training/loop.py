@@ -8,6 +8,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -28,7 +29,7 @@ from foveate.training.checkpoint import (
 )
 from foveate.training.ema import MovingAverage
 from foveate.training.loader import batches, load_splits
-from foveate.training.recipe import OptimiserConfig, Recipe
+from foveate.training.recipe import OptimiserConfig, Precision, Recipe
 from foveate.training.validate import validate
 
 RECIPE = "recipe.yaml"
@@ -52,7 +53,7 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
         FoveateError: If the loss stops being finite; the last good checkpoint is kept.
     """
     train_set, val_set = load_splits(data)
-    fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
+    fabric = Fabric(accelerator="auto", devices=1, precision=best_precision(recipe.precision))
     fabric.seed_everything(recipe.seed, verbose=False)
     _prepare_folder(recipe, out, resume, train_set)
     model = build_method(recipe, len(train_set.class_names))
@@ -87,6 +88,19 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
         if val_set:
             run.record(recipe.iterations, val_set, fabric.device)
     return out
+
+
+def best_precision(asked: Precision) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+    """What `auto` means on this machine; anything else as it is."""
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Unknown before torch 2.10: then nothing is risked.
+        can = getattr(torch.cpu, "get_capabilities", dict)()
+        native = bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+    return "bf16-mixed" if native else "32-true"
 
 
 def build_method(recipe: Recipe, class_count: int) -> Method:
