@@ -98,7 +98,7 @@ def best_precision(asked: Precision) -> Literal["32-true", "bf16-mixed", "16-mix
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         # Unknown before torch 2.10: then nothing is risked.
-        can = getattr(torch.cpu, "get_capabilities", dict)()
+        can: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         native = bool(can.get("avx512_bf16") or can.get("amx_bf16"))
     return "bf16-mixed" if native else "32-true"
 
