@@ -38,23 +38,34 @@ def plain(model: YOLO, size: int) -> Callable[[Any], Boxes]:
     return predict
 
 
-def sahi(path: Path, size: int, merge: dict[str, Any]) -> Callable[[Any], Boxes]:
-    """SAHI's tiles of the training size, with one of its merges."""
+def sahi(
+    path: Path, size: int, merge: dict[str, Any], *, scale: float = 1, score: float = LEAST_SCORE
+) -> Callable[[Any], Boxes]:
+    """SAHI's tiles, shown to the network at the training size, with one of its merges.
+
+    Args:
+        path: The weights.
+        size: Of a tile as the network sees it.
+        merge: What SAHI calls post-processing.
+        scale: Enlargement: the tiles are so many times smaller in the picture.
+        score: Least score of a box that takes part in the merge.
+    """
     model = AutoDetectionModel.from_pretrained(
         model_type="ultralytics",
         model_path=str(path),
-        confidence_threshold=LEAST_SCORE,
+        confidence_threshold=score,
         image_size=size,
         device="cpu",
     )
     model.model.overrides["max_det"] = MAX_DETECTIONS
+    side = round(size / scale)
 
     def predict(image: Any) -> Boxes:
         result = get_sliced_prediction(
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
             model,
-            slice_height=size,
-            slice_width=size,
+            slice_height=side,
+            slice_width=side,
             verbose=0,
             **merge,
         )
@@ -74,15 +85,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    # At low thresholds SAHI would say at each picture that it prefers NMS; both are measured.
-    logging.getLogger("sahi").setLevel(logging.ERROR)
+    logging.getLogger("sahi").setLevel(logging.ERROR)  # which merge it takes, at each picture
     coco = json.loads(args.dataset.read_text())
     categories = [category["id"] for category in coco["categories"]]
-    nms = {"postprocess_type": "NMS", "postprocess_match_metric": "IOU"}
+    nms = {
+        "postprocess_type": "NMS",
+        "postprocess_match_metric": "IOU",
+        "postprocess_match_threshold": 0.5,
+    }
     settings = {
         "plain": plain(YOLO(args.model), args.size),
-        "SAHI, its default merge": sahi(args.model, args.size, {"force_postprocess_type": True}),
-        "SAHI, NMS": sahi(args.model, args.size, nms | {"postprocess_match_threshold": 0.5}),
+        # With lower scores than its own default SAHI itself takes NMS instead.
+        "SAHI, its defaults (scores from .25)": sahi(args.model, args.size, {}, score=0.25),
+        "SAHI, NMS": sahi(args.model, args.size, nms),
+        "SAHI, NMS, x1.5": sahi(args.model, args.size, nms, scale=1.5),
     }
     for name, predict in settings.items():
         rows: list[dict[str, Any]] = []

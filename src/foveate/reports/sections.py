@@ -24,7 +24,7 @@ from foveate.reports.figures import (
 from foveate.reports.page import Section, table_html
 from foveate.reports.palette import class_colour, css
 from foveate.reports.results import PictureResult, class_counts
-from foveate.reports.tables import Table, picture_row, pictures_table
+from foveate.reports.tables import Table, counted, picture_row, pictures_table
 from foveate.structures import Detections, UInt8Image
 
 MOST_PICTURES = 20
@@ -162,7 +162,7 @@ def _counts(detections: Detections, class_names: Sequence[str]) -> str:
 
 
 def _how(result: PictureResult) -> str:
-    tiles = f"{len(result.tiles)} tile" + ("s" if len(result.tiles) != 1 else "")
+    tiles = counted(len(result.tiles), "tile")
     text = f"{result.width} x {result.height} pixels, {tiles}, {result.seconds:.2f} s."
     if result.capped_tiles:
         text += (

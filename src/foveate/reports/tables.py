@@ -147,11 +147,16 @@ def pictures_table(
     notes = [f"The first {most} of {len(rows)} pictures."] if len(rows) > most else []
     if capped_tiles:
         notes.append(
-            f"{capped_tiles} tiles gave as many objects as the model can give one: some may be "
-            "missing. Use smaller tiles."
+            f"{counted(capped_tiles, 'tile')} gave as many objects as the model can give one: "
+            "some may be missing. Use smaller tiles."
         )
     columns = ("picture", "pixels", "tiles", "objects", "seconds")
     return Table("", columns, tuple(rows[:most]), " ".join(notes))
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, in the plural unless it is one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def figure(value: float) -> str:
@@ -183,8 +188,7 @@ def _outcome_row(runs: Sequence[Run], name: str) -> list[tuple[str, ...]]:
 
 def _scores_note(runs: Sequence[Run], differences: Mapping[str, Interval]) -> str:
     scores = runs[0].scores
-    pictures = "picture" if scores.images == 1 else "pictures"
-    notes = [f"{scores.objects} objects in {scores.images} {pictures}."]
+    notes = [f"{counted(scores.objects, 'object')} in {counted(scores.images, 'picture')}."]
     intervals = [interval for run in runs for interval in run.intervals.values()]
     levels = {f"{interval.level:.0%}" for interval in (*intervals, *differences.values())}
     if levels:
@@ -193,7 +197,7 @@ def _scores_note(runs: Sequence[Run], differences: Mapping[str, Interval]) -> st
         if run.scores.capped_images:
             notes.append(
                 f"{run.name}: only the best {run.scores.max_detections} detections of a class "
-                f"counted, in {run.scores.capped_images} pictures."
+                f"counted, in {counted(run.scores.capped_images, 'picture')}."
             )
     return " ".join(notes)
 
