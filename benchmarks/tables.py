@@ -201,6 +201,24 @@ def cases_table(report: dict[str, Any]) -> str:
     )
 
 
+def foreign_table(report: dict[str, Any]) -> str:
+    """How far foveate's boxes are from the vendor's own, for each exported model."""
+    return markdown(
+        ["model", "layout", "boxes", "without a partner", "largest px", "largest score"],
+        [
+            [
+                row["model"],
+                f"`{row['layout']}`",
+                str(row["vendor_boxes"]),
+                str(row["unpaired"]),
+                f"{row['largest_pixels']:.4f}",
+                f"{row['largest_score']:.5f}",
+            ]
+            for row in report["rows"]
+        ],
+    )
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "nuclei": (accuracy_table, "nuclei.json"),
     "nuclei-differences": (differences_table, "nuclei.json"),
@@ -213,6 +231,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "merge": (merge_table, "merge.json"),
     "merge-brief": (brief_merge_table, "merge.json"),
     "merge-cases": (cases_table, "merge.json"),
+    "foreign": (foreign_table, "foreign.json"),
     "start": (start_table, "start.json"),
 }
 

@@ -23,6 +23,7 @@ from schemas import Setting, read_settings, walk_settings
 from foveate.cli import COMMANDS
 from foveate.evaluation.sizes import MAX_SIDE, SIZE_BINS, SizeBins
 from foveate.inference.bundled import bundled_models
+from foveate.inference.foreign import LAYOUTS
 from foveate.inference.model_info import Measured, ModelInfo
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -176,6 +177,15 @@ def evaluation_page() -> str:
     return with_block("evaluation.md", table.replace(f"-{MAX_SIDE:g}", " and more"))
 
 
+def foreign_page() -> str:
+    """The page of other tools' models, with the layouts that are read in their place."""
+    rows = [
+        [f"`{name}`", layout.summary.replace("|", "\\|"), f"{layout.score_threshold:g}"]
+        for name, layout in LAYOUTS.items()
+    ]
+    return with_block("foreign-models.md", markdown(["layout", "what", "least score"], rows))
+
+
 def triples(bins: SizeBins) -> list[tuple[str, float, float]]:
     """Label, least and greatest side of each bin."""
     return [(label, *sides) for label, sides in zip(bins.labels, bins.sides, strict=True)]
@@ -239,6 +249,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "recipes.md": recipes_page,
     "evaluation.md": evaluation_page,
     "model-file.md": model_file_page,
+    "foreign-models.md": foreign_page,
 }
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ CENTRES = [(30, 30), (60, 31), (100, 20), (195, 125), (150, 64)]
 
 @pytest.fixture(scope="module")
 def blob(blob_model: Path) -> OnnxDetector:
-    return foveate.load(blob_model, threads=1)
+    detector = foveate.load(blob_model, threads=1)
+    assert isinstance(detector, OnnxDetector)
+    return detector
 
 
 @pytest.fixture

@@ -46,6 +46,19 @@ def test_pictures_too_long_for_jpeg_are_shrunk(tmp_path: Path) -> None:
     assert drawn.shape[1] == 16_384
 
 
+def test_crops_and_enlarged_pictures(tmp_path: Path) -> None:
+    folder = OutputFolder(tmp_path, crops=True, scale=2)
+    folder.write_picture(replace(result_of("a.png"), class_names=("../thing one",)))
+    drawn = cv2.imread(str(tmp_path / "annotated" / "a.jpg"))
+    assert drawn is not None
+    assert drawn.shape == (60, 80, 3)
+    (crop,) = (tmp_path / "crops").rglob("*.jpg")
+    assert crop.relative_to(tmp_path).as_posix() == "crops/_thing_one/a-0001.jpg"
+    pixels = cv2.imread(str(crop))
+    assert pixels is not None
+    assert pixels.shape == (12, 13, 3)  # the box 1, 2, 9, 8 with four pixels around, cut
+
+
 def test_nothing_is_left_behind_by_a_failed_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

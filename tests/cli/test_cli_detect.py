@@ -129,12 +129,38 @@ def test_json_on_stdout(foveate: Call, photos: Path, blob_model: Path) -> None:
     assert files(Path("o")) == ["annotated/one.jpg", "detections.json", "index.html"]
 
 
+def test_further_formats(foveate: Call, photos: Path, tmp_path: Path, blob_model: Path) -> None:
+    out = tmp_path / "out"
+    done = foveate("detect", photos, "--model", blob_model, "--out", out, "--crops",
+                   "--formats", "csv", "yolo", "--annotated-scale", "2")  # fmt: skip
+    assert done.code == 0
+    assert (out / "detections.csv").read_text().startswith("file_name,label,class,score")
+    assert len(list((out / "yolo" / "labels").glob("*.txt"))) == len(list(photos.iterdir()))
+    assert list((out / "crops").rglob("*.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--json", "--crops"), "say where to write"),
+        (("--annotated-scale", "0"), "--annotated-scale must be above 0"),
+        (("--formats", "xls"), "--formats"),
+    ],
+)
+def test_formats_that_cannot_be(
+    foveate: Call, photos: Path, blob_model: Path, flags: tuple[str, ...], said: str
+) -> None:
+    done = foveate("detect", photos, "--model", blob_model, *flags)
+    assert done.code == 2
+    assert said in done.line
+
+
 def test_without_a_model(foveate: Call, photos: Path, shelf: Path) -> None:
     done = foveate("detect", photos)
     assert done.code == 2
     assert done.line == (
         "say which model: --model NAME|PATH (bundled: blob, pitch; your own: the path of a "
-        "model.onnx made by 'foveate export')"
+        "model.onnx, made by 'foveate export' or another tool)"
     )
 
 

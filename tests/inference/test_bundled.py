@@ -73,7 +73,7 @@ def test_an_unknown_name(shelf: Path) -> None:
         bundled.resolve_model("nucleus")
     assert str(caught.value) == (
         "no model is named 'nucleus'; did you mean 'nuclei'? (bundled: aerial, nuclei; your own: "
-        "the path of a model.onnx made by 'foveate export')"
+        "the path of a model.onnx, made by 'foveate export' or another tool)"
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.errors import FoveateError
-from foveate.inference.onnx_file import read_model_info
+from foveate.inference.onnx_file import read_metadata, read_model_info
 
 MakeModel = Callable[..., Path]
 
@@ -68,7 +68,7 @@ def test_cut_short(tmp_path: Path, blob_model: Path) -> None:
 def test_foreign_model(make_model: MakeModel) -> None:
     text = message_of(make_model(raw="none"))
     assert "without foveate's metadata" in text
-    assert "foveate export" in text
+    assert read_metadata(make_model(raw="none")) == {}
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,30 @@ def test_normalisation_must_suit_the_channels(make_model: MakeModel) -> None:
     assert "mean and std need 3 values" in message_of(make_model(mean=[0.5]))
 
 
+def stored_in(location: str) -> bytes:
+    """A tensor whose weights lie in another file."""
+    entry = field(1, b"location") + field(2, location.encode())
+    return field(13, entry) + b"\x70\x01"  # data_location = EXTERNAL
+
+
 @pytest.mark.parametrize(
-    "graph",
+    "graph_with",
     [
-        field(5, b"\x70\x01"),  # an initialiser with data_location = EXTERNAL
-        field(1, field(5, field(5, b"\x70\x01"))),  # in a Constant node's attribute
-        field(1, field(5, field(6, field(5, b"\x70\x01")))),  # in an If node's branch
-        field(15, field(1, b"\x70\x01")),  # a sparse one
+        lambda tensor: field(5, tensor),  # an initialiser
+        lambda tensor: field(1, field(5, field(5, tensor))),  # in a Constant node's attribute
+        lambda tensor: field(1, field(5, field(6, field(5, tensor)))),  # in an If node's branch
+        lambda tensor: field(15, field(1, tensor)),  # a sparse one
     ],
 )
-def test_weights_in_other_files_are_refused(tmp_path: Path, graph: bytes) -> None:
+def test_weights_in_other_files(tmp_path: Path, graph_with: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "external.onnx"
-    path.write_bytes(field(7, graph))
-    assert "external data" in message_of(path)
+    path.write_bytes(field(7, graph_with(stored_in("w.data"))))
+    assert "its weights are missing; they belong beside it, in w.data" in message_of(path)
+    (tmp_path / "w.data").write_bytes(b"0")
+    assert read_metadata(path) == {}
+    for outside in ("../w.data", "/etc/hostname", "a/../../w.data"):
+        path.write_bytes(field(7, graph_with(stored_in(outside))))
+        assert f"outside its folder ({outside}), which is refused" in message_of(path)
 
 
 @settings(max_examples=60, deadline=None)

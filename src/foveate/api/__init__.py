@@ -5,18 +5,21 @@ The command line goes through the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 from foveate.api.result import Result
 from foveate.data.images import ArraySource, find_images, open_image
-from foveate.errors import FoveateError
+from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import resolve_model
 from foveate.inference.flips import FlippedDetector
 from foveate.inference.folder import Failure, detect_folder
+from foveate.inference.foreign.detector import ForeignDetector
+from foveate.inference.model_info import METADATA_KEY
 from foveate.inference.onnx_detector import OnnxDetector
+from foveate.inference.onnx_file import read_metadata
 from foveate.inference.pipeline import ImageResult, detect_image
 from foveate.inference.settings import Options, RunSettings, model_info, run_settings
 from foveate.structures import Detector, ImageSource
@@ -24,6 +27,7 @@ from foveate.structures import Detector, ImageSource
 __all__ = [
     "Failure",
     "FlippedDetector",
+    "ForeignDetector",
     "OnnxDetector",
     "Options",
     "Result",
@@ -33,17 +37,33 @@ __all__ = [
 ]
 
 
-def load(model: str | Path, threads: int | None = None) -> OnnxDetector:
+def load(
+    model: str | Path,
+    threads: int | None = None,
+    layout: str | None = None,
+    class_names: Sequence[str] = (),
+) -> OnnxDetector | ForeignDetector:
     """Load a detector.
 
     Args:
-        model: Name of a bundled model, path of a ``model.onnx``, or a run folder that holds one.
-        threads: For ONNX Runtime; None takes one a physical core. Results do not depend on it.
+        model: Name of a bundled model, path of an ONNX file made by foveate or by another tool
+            (docs/foreign-models.md says by which), or a run folder that holds a ``model.onnx``.
+        threads: Tiles worked on side by side; None takes one a processor. Results do not depend
+            on it.
+        layout: How another tool's file is laid out; recognised if left out.
+        class_names: What another tool's file does not say.
 
     Raises:
-        FoveateError: If there is no such model, or the file is none.
+        FoveateError: If there is no such model, or the file is none that can be read.
+        UsageError: If `layout` or `class_names` is given for a file that says it itself.
     """
-    return OnnxDetector(resolve_model(model), threads)
+    path = resolve_model(model)
+    if METADATA_KEY not in read_metadata(path):
+        return ForeignDetector(path, threads, layout, class_names)
+    if layout is not None or class_names:
+        raise UsageError(f"{path} says itself how it is laid out and what it finds; "
+                         "leave layout and classes out")  # fmt: skip
+    return OnnxDetector(path, threads)
 
 
 def detect(
@@ -113,6 +133,7 @@ def _runner(detector: Detector, settings: RunSettings) -> Callable[[ImageSource]
         merge=settings.merge,
         score_threshold=settings.score_threshold,
         size_multiple=settings.size_multiple,
+        padding=settings.padding,
         batch_size=settings.batch_size,
     )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import tempfile
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -13,11 +16,16 @@ from foveate.api.result import Result
 from foveate.config import write_atomically
 from foveate.errors import FoveateError
 from foveate.reports.draw import draw_detections
+from foveate.reports.exports import Export, Files
 from foveate.reports.results import class_name, coco_results
 from foveate.structures import UInt8Image
 
 ANNOTATED = "annotated"
 _QUALITY = 92
+_CROP_MARGIN = 0.25
+"""Around a crop, share of the object's longer side."""
+_LEAST_MARGIN = 4
+"""Pixels: a tiny object says nothing without its surroundings."""
 _MAX_SIDE = 16_384
 """Of an annotated picture, pixels: larger ones are shrunk (a JPEG ends at 65,535)."""
 
@@ -27,29 +35,50 @@ class OutputFolder:
 
     Args:
         path: Made if it is missing.
+        exports: Further formats to write, from `foveate.reports.exports`.
+        crops: Also write every detection as a picture of its own.
+        scale: Of the annotated pictures: 2 draws on the picture enlarged twice.
 
     Raises:
         FoveateError: At once, if nothing can be written there.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        exports: Sequence[Export] = (),
+        *,
+        crops: bool = False,
+        scale: float = 1.0,
+    ) -> None:
         self.path = Path(path)
+        self._exports, self._crops, self._scale = exports, crops, scale
         _require_writable(self.path)
         self._taken: set[str] = set()
         self._results: list[dict[str, Any]] = []
         self._pictures = 0
 
     def write_picture(self, result: Result) -> Path:
-        """Write a picture with its boxes drawn, and remember them for `write_json`.
+        """Write a picture with its boxes drawn, and what else is asked for of it.
 
         Returns:
             The file, below `path`.
         """
         self._pictures += 1
         self._results += coco_results([result], image_ids=[self._pictures])
-        relative = Path(ANNOTATED) / f"{self._free_name(result.name)}.jpg"
-        self.write(relative, encode_jpeg(draw_result(result)))
+        stem = self._free_name(result.name)
+        relative = Path(ANNOTATED) / f"{stem}.jpg"
+        self.write(relative, encode_jpeg(draw_result(result, self._scale)))
+        for export in self._exports:
+            self._write_all(export.picture(result, stem))
+        if self._crops:
+            self._write_all(_crops(result, stem))
         return relative
+
+    def write_exports(self) -> None:
+        """Write what the further formats say of all pictures together."""
+        for export in self._exports:
+            self._write_all(export.finish())
 
     def write_json(self, name: str) -> None:
         """Write the COCO results of every picture so far."""
@@ -66,6 +95,10 @@ class OutputFolder:
         except OSError as error:
             raise FoveateError(f"{self.path / name}: cannot be written ({_why(error)})") from None
 
+    def _write_all(self, files: Files) -> None:
+        for name, content in files:
+            self.write(Path(name), content)
+
     def _free_name(self, name: str) -> str:
         """The stem; where two pictures share it, the whole file name, then a number as well."""
         stem, number = Path(name).stem or "picture", 1
@@ -77,12 +110,28 @@ class OutputFolder:
         return chosen
 
 
-def draw_result(result: Result) -> UInt8Image:
-    """The picture with its detections, at most 16,384 pixels a side."""
-    scale = min(1.0, _MAX_SIDE / max(result.width, result.height))
+def draw_result(result: Result, scale: float = 1.0) -> UInt8Image:
+    """The picture with its detections, enlarged by `scale`, at most 16,384 pixels a side."""
+    scale = min(scale, _MAX_SIDE / max(result.width, result.height))
     labels = range(int(result.detections.labels.max(initial=0)) + 1)
     names = result.class_names or [class_name((), label) for label in labels]
     return draw_detections(result.pixels(), result.detections, names, scale=scale)
+
+
+def _crops(result: Result, stem: str) -> Files:
+    """Every detection with its surroundings, best first: ``crops/CLASS/STEM-0001.jpg``."""
+    image = result.pixels()
+    found = result.detections
+    for number, (box, label) in enumerate(
+        zip(found.boxes.tolist(), found.labels.tolist(), strict=True), start=1
+    ):
+        x1, y1, x2, y2 = box
+        margin = max(_LEAST_MARGIN, _CROP_MARGIN * max(x2 - x1, y2 - y1))
+        left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
+        right, bottom = math.ceil(x2 + margin), math.ceil(y2 + margin)
+        folder = re.sub(r"[^\w.-]+", "_", class_name(result.class_names, label)).strip(".") or "_"
+        path = PurePosixPath("crops", folder, f"{stem}-{number:04}.jpg")
+        yield path, encode_jpeg(image[top:bottom, left:right])
 
 
 def encode_jpeg(image: UInt8Image) -> bytes:

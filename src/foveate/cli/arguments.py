@@ -117,6 +117,8 @@ Score = Annotated[float | None, _optional(float, "SCORE", _MODEL)]
 Merge = Annotated[str | None, _optional(str, "|".join(get_args(MergeMethod)), _MODEL)]
 BatchSize = Annotated[int | None, _optional(int, "TILES", "measured")]
 Threads = Annotated[int | None, _optional(int, "N", "cores")]
+Layout = Annotated[str | None, _optional(str, "NAME", "recognised")]
+ClassNames = Annotated[str | None, _optional(str, "NAMES|FILE", _MODEL)]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
 OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
@@ -137,6 +139,8 @@ class RunFlags:
         threshold: Least score, 0 to 1, of what is shown.
         batch_size: Tiles shown to the model at once.
         threads: Tiles worked on side by side; results do not depend on it.
+        layout: How another tool's model file is laid out, if it is not recognised.
+        classes: Names that another tool's file lacks: a,b,c; a text file; coco or coco-91.
     """
 
     tile: Pixels = None
@@ -148,13 +152,17 @@ class RunFlags:
     threshold: Score = None
     batch_size: BatchSize = None
     threads: Threads = None
+    layout: Layout = None
+    classes: ClassNames = None
 
     def load(self, model: str) -> tuple[Detector, ModelInfo]:
         """The detector these flags ask for, and what its file says."""
         # Late, so that other commands start without ONNX Runtime's wrapper and the merges.
         from foveate.api import FlippedDetector, load
+        from foveate.inference.foreign.classes import parse_class_names
 
-        detector = load(model, self.threads)
+        names = parse_class_names(self.classes) if self.classes is not None else ()
+        detector = load(model, self.threads, self.layout, names)
         return (FlippedDetector(detector) if self.flips else detector), detector.info
 
     def options(self) -> Options:

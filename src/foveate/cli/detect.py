@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -20,6 +20,7 @@ from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.settings import RunSettings, run_settings
+from foveate.reports.exports import EXPORTS
 from foveate.reports.page import page_html
 from foveate.reports.results import detection_summary, picture_summary
 from foveate.reports.sections import Gallery
@@ -27,6 +28,9 @@ from foveate.reports.tables import picture_row, pictures_table
 
 _DEFAULT_OUT = Path("out")
 _ROWS = 40
+_MAX_SCALE = 16
+ExportFormat = Literal["csv", "cvat", "label-studio", "voc", "yolo"]
+"""The rows of `EXPORTS`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class Detect:
         run: How it is done.
         plain: Show only the whole picture squeezed into one tile: what tiling is compared with.
         out: Folder for the results; 'out', or nowhere with --json.
+        formats: Also write OUT in these formats, for labelling and training tools.
+        crops: Also write every detection as a picture of its own.
+        annotated_scale: Enlarge the annotated pictures, so that small objects are plain to see.
         json: Print the results as JSON on stdout.
     """
 
@@ -49,6 +56,9 @@ class Detect:
     run: RunOptions = field(default_factory=RunFlags)
     plain: bool = False
     out: OptionalFolder = None
+    formats: tuple[ExportFormat, ...] = ()
+    crops: bool = False
+    annotated_scale: float = 1.0
     json: bool = False
 
 
@@ -61,8 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     options = flags.run.options() | Options(plain=flags.plain or None)
     settings = run_settings(detector, options)
     paths = find_images(flags.source)
-    out = flags.out or (None if flags.json else _DEFAULT_OUT)
-    folder = OutputFolder(out) if out else None
+    folder = _folder(flags, info)
     job = _Job(paths, info, settings, folder, flags.json)
     try:
         job.run(detect_all(paths, detector, job.fail, **options))
@@ -77,6 +86,22 @@ def main(arguments: Sequence[str]) -> None:
     elif job.rows:
         job.show()
     job.require_complete()
+
+
+def _folder(flags: Detect, info: ModelInfo) -> OutputFolder | None:
+    """Where results go, if anywhere."""
+    if not 0 < flags.annotated_scale <= _MAX_SCALE:
+        raise UsageError(
+            f"--annotated-scale must be above 0 and at most {_MAX_SCALE}, "
+            f"got {flags.annotated_scale:g}"
+        )
+    out = flags.out or (None if flags.json else _DEFAULT_OUT)
+    if out is None:
+        if flags.formats or flags.crops:
+            raise UsageError("say where to write what was asked for: --out DIR")
+        return None
+    exports = [EXPORTS[name](info.class_names) for name in flags.formats]
+    return OutputFolder(out, exports, crops=flags.crops, scale=flags.annotated_scale)
 
 
 class _Job:
@@ -138,6 +163,7 @@ class _Job:
         if self.out is None or not self.rows:
             return
         self.out.write_json("detections.json")
+        self.out.write_exports()
         page = page_html(
             f"{len(self.rows)} pictures" if len(self.rows) > 1 else self.rows[0][0],
             self.gallery.sections(),

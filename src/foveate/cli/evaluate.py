@@ -168,6 +168,7 @@ def _run_model(
         merge=settings.merge,
         score_threshold=min(LEAST_SCORE, settings.score_threshold),
         size_multiple=settings.size_multiple,
+        padding=settings.padding,
         batch_size=settings.batch_size,
     )
     samples = {sample.path: sample for sample in dataset.samples}

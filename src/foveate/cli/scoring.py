@@ -63,8 +63,13 @@ def label_map(model_names: tuple[str, ...], dataset: Dataset) -> IntArray:
     One class against one class is taken for the same, whatever the names.
 
     Raises:
-        FoveateError: If the two have no class in common.
+        FoveateError: If the two have no class in common, or the model does not name its own.
     """
+    if not model_names:
+        raise FoveateError(
+            f"the model does not say what it finds; name its classes with --classes "
+            f"({dataset.name} labels {', '.join(dataset.class_names)})"
+        )
     if len(model_names) == len(dataset.class_names) == 1:
         return np.zeros(1, np.int64)
     places = {name.casefold(): i for i, name in enumerate(dataset.class_names)}

@@ -32,7 +32,7 @@ def choices() -> str:
     """One clause that says which models are bundled and how to bring one's own."""
     names = bundled_names()
     listed = f"bundled: {', '.join(names)}" if names else "none is bundled"
-    return f"{listed}; your own: the path of a model.onnx made by 'foveate export'"
+    return f"{listed}; your own: the path of a model.onnx, made by 'foveate export' or another tool"
 
 
 def resolve_model(name_or_path: str | Path) -> Path:

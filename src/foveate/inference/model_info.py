@@ -43,14 +43,15 @@ class ModelInfo(Config):
         schema_version: Of this record.
         name: Short name.
         description: What it finds, one line.
-        method: Row of `foveate.models.METHODS`.
-        class_names: In the order of the labels.
+        method: Row of `foveate.models.METHODS`, or the layout of a foreign file.
+        class_names: In the order of the labels; empty only where a foreign file does not tell.
         channels: Input channels C.
         size_multiple: Height and width of the input must be multiples of this.
         strides: Of the feature maps that objects are found on, network pixels.
         max_detections: K, the most boxes one tile can give.
         mean: Per channel, of pixel values in ``[0, 1]``; subtracted inside the graph.
         std: Per channel; divided by, inside the graph.
+        padding: Value around a picture smaller than a tile, 0 to 255.
         tile_plan: The geometry it was trained with, and the default at run time.
         merge: Default merge.
         score_threshold: Default least score of a detection.
@@ -70,13 +71,14 @@ class ModelInfo(Config):
     name: str
     description: str = ""
     method: str
-    class_names: tuple[str, ...] = Field(min_length=1)
+    class_names: tuple[str, ...]
     channels: int = Field(default=3, ge=1)
     size_multiple: int = Field(default=32, ge=1)
     strides: tuple[int, ...]
     max_detections: int = Field(ge=1)
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    padding: int = Field(default=0, ge=0, le=255)
     tile_plan: TilePlan
     merge: MergeConfig = MergeConfig()
     score_threshold: float = Field(default=0.3, ge=0, le=1)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from foveate.errors import FoveateError, UsageError
+from foveate.errors import FoveateError
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.onnx_file import read_model_info
+from foveate.inference.onnx_session import OnnxSessions
 from foveate.structures import Detections, UInt8Image
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
-
-_FATAL = 4
-"""ONNX Runtime's severity above its errors, which reach the user as exceptions instead."""
 
 _INPUT = ("images", "tensor(uint8)", 4)
 _OUTPUTS = (
@@ -33,10 +28,8 @@ _OUTPUTS = (
 class OnnxDetector:
     """A model file as a `Detector`.
 
-    Several images are worked on side by side, each by one thread: tiles need nothing of each
-    other, so this wastes less than sharing every layer of one image among all threads (a quarter
-    of the processor time, measured on 2 cores). A single image does get all threads. As every
-    image goes through the network alone, results do not depend on how images are grouped.
+    Every image goes through the network alone, several side by side (see `OnnxSessions`): results
+    do not depend on how images are grouped.
 
     Args:
         path: A model made by ``foveate export``.
@@ -53,13 +46,11 @@ class OnnxDetector:
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads must be at least 1, got {threads}")
         self.path = Path(path)
         self.info: ModelInfo = read_model_info(self.path)
-        self.parallel = threads or _processors()
-        self._single = _open_session(self.path, 1)
-        _check_graph(self._single, self.path, self.info)
+        self._sessions = OnnxSessions(self.path, threads)
+        self.parallel = self._sessions.parallel
+        _check_graph(self._sessions.single, self.path, self.info)
 
     @property
     def max_detections(self) -> int:
@@ -81,30 +72,14 @@ class OnnxDetector:
         """
         for image in images:
             self._require_suitable(image)
-        if self.parallel == 1:
-            return [self._detect(self._single, image) for image in images]
-        if len(images) == 1:
-            return [self._detect(self._shared, images[0])]
-        return list(self._pool.map(partial(self._detect, self._single), images))
-
-    @cached_property
-    def _shared(self) -> onnxruntime.InferenceSession:
-        """All threads on one image."""
-        return _open_session(self.path, self.parallel)
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.parallel, "foveate-onnx")
+        return self._sessions.each(self._detect, images)
 
     def _detect(self, session: onnxruntime.InferenceSession, image: UInt8Image) -> Detections:
         feed = {"images": np.ascontiguousarray(image)[None]}
-        try:
-            boxes, scores, labels = session.run(["boxes", "scores", "labels"], feed)
-        except Exception as error:  # ONNX Runtime has no public base class for its errors
-            size = f"{image.shape[1]}x{image.shape[0]}"
-            raise FoveateError(
-                f"{self.path}: the model failed on {size} pixels: {_first_line(error)}"
-            ) from error
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        boxes, scores, labels = self._sessions.run(
+            session, ["boxes", "scores", "labels"], feed, size
+        )
         used = scores[0] > 0
         return Detections(boxes[0][used], scores[0][used], labels[0][used])
 
@@ -126,35 +101,6 @@ class OnnxDetector:
             raise FoveateError(f"images: expected uint8, got {image.dtype}")
 
 
-def _processors() -> int:
-    """Processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(_FATAL)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.inter_op_num_threads = 1
-    options.intra_op_num_threads = threads
-    # Threads that wait for the next layer sleep instead of spinning: as fast, for less work.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:
-        raise FoveateError(
-            f"{path}: ONNX Runtime cannot load this model: {_first_line(error)}"
-        ) from error
-
-
 def _check_graph(session: onnxruntime.InferenceSession, path: Path, info: ModelInfo) -> None:
     """Hold the graph's inputs and outputs against the model contract."""
     inputs = [(node.name, node.type, len(node.shape)) for node in session.get_inputs()]
@@ -171,7 +117,3 @@ def _check_graph(session: onnxruntime.InferenceSession, path: Path, info: ModelI
             f"{path}: its metadata says {info.channels} channels and its graph takes {channels}; "
             f"export it again"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__

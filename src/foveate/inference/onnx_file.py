@@ -21,30 +21,45 @@ _MODEL_GRAPH, _MODEL_METADATA = 7, 14
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _NODE_ATTRIBUTE = 5
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
-_TENSOR_DATA_LOCATION, _EXTERNAL = 14, 1
+_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION, _EXTERNAL = 13, 14, 1
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 _WIRE_VARINT, _WIRE_64, _WIRE_BYTES, _WIRE_32 = 0, 1, 2, 5
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata properties of any ONNX file, having seen that all its weights are there.
+
+    Raises:
+        FoveateError: If the file is missing, is no ONNX file, or keeps weights in a file that is
+            missing or lies outside its own folder.
+    """
+    path = Path(path)
+    metadata, locations = _walk_file(path)
+    for location in sorted(locations):
+        inside = (path.parent / location).resolve().is_relative_to(path.parent.resolve())
+        if not inside:
+            raise FoveateError(
+                f"{path}: its weights lie outside its folder ({location}), which is refused; "
+                "save the model as one file"
+            )
+        if not (path.parent / location).is_file():
+            raise FoveateError(
+                f"{path}: its weights are missing; they belong beside it, in {location}"
+            )
+    return metadata
 
 
 def read_model_info(path: str | Path) -> ModelInfo:
     """Read and check the metadata of a model file made by ``foveate export``.
 
     Raises:
-        FoveateError: If the file is missing, is no ONNX file, carries no foveate metadata or
-            metadata of another version, or keeps its weights in other files.
+        FoveateError: As `read_metadata`, and if the file carries no foveate metadata, or metadata
+            of another version.
     """
     path = Path(path)
-    metadata, external = _walk_file(path)
-    if external:
-        raise FoveateError(
-            f"{path}: its weights lie in other files (external data), which is refused; "
-            f"save the model as one file"
-        )
+    metadata = read_metadata(path)
     if METADATA_KEY not in metadata:
-        raise FoveateError(
-            f"{path}: an ONNX model without foveate's metadata; models of other tools are not "
-            f"read yet: make one with 'foveate export RUN'"
-        )
+        raise FoveateError(f"{path}: an ONNX model without foveate's metadata")
     return _parse_info(path, metadata[METADATA_KEY])
 
 
@@ -63,6 +78,8 @@ def _parse_info(path: Path, text: str) -> ModelInfo:
         info = ModelInfo.from_dict(values, origin="metadata")
     except FoveateError as error:
         raise FoveateError(f"{path}: invalid {error}; export it again") from None
+    if not info.class_names:
+        raise FoveateError(f"{path}: invalid metadata: class_names is empty; export it again")
     if len(info.mean) != info.channels or len(info.std) != info.channels:
         raise FoveateError(
             f"{path}: invalid metadata: mean and std need {info.channels} values, one a channel"
@@ -70,8 +87,8 @@ def _parse_info(path: Path, text: str) -> ModelInfo:
     return info
 
 
-def _walk_file(path: Path) -> tuple[dict[str, str], bool]:
-    """The metadata properties, and whether any weight lies outside the file."""
+def _walk_file(path: Path) -> tuple[dict[str, str], set[str]]:
+    """The metadata properties, and the other files that hold weights, as the model writes them."""
     try:
         with path.open("rb") as file:
             # Never closed by hand: it goes with the last view of it.
@@ -85,49 +102,63 @@ def _walk_file(path: Path) -> tuple[dict[str, str], bool]:
         raise FoveateError(f"{path}: not an ONNX model, or damaged") from None
 
 
-def _walk_model(model: Buffer) -> tuple[dict[str, str], bool]:
+def _walk_model(model: Buffer) -> tuple[dict[str, str], set[str]]:
     metadata: dict[str, str] = {}
+    locations: set[str] = set()
     graphs = 0
-    external = False
     for number, value in _fields(model):
         if number == _MODEL_METADATA:
-            entry = {n: bytes(_message(v)).decode() for n, v in _fields(_message(value))}
-            metadata[entry.get(_ENTRY_KEY, "")] = entry.get(_ENTRY_VALUE, "")
+            key, text = _entry(value)
+            metadata[key] = text
         elif number == _MODEL_GRAPH:
             graphs += 1
-            external = external or _has_external_data(_message(value))
+            locations.update(_locations(_message(value)))
     if graphs != 1:
         raise ValueError("a model has one graph")
-    return metadata, external
+    return metadata, locations
 
 
-def _has_external_data(graph: Buffer) -> bool:
+def _entry(value: int | Buffer) -> tuple[str, str]:
+    """A key and its text."""
+    entry = {n: bytes(_message(v)).decode() for n, v in _fields(_message(value))}
+    return entry.get(_ENTRY_KEY, ""), entry.get(_ENTRY_VALUE, "")
+
+
+def _locations(graph: Buffer) -> Iterator[str]:
+    """Files outside this one that a graph's weights lie in."""
     for number, value in _fields(graph):
-        if number == _GRAPH_INITIALIZER and _is_external(_message(value)):
-            return True
-        if number == _GRAPH_SPARSE and any(
-            _is_external(_message(part)) for n, part in _fields(_message(value)) if n in (1, 2)
-        ):
-            return True
-        if number == _GRAPH_NODE and _node_has_external_data(_message(value)):
-            return True
-    return False
+        if number == _GRAPH_INITIALIZER:
+            yield from _location(_message(value))
+        elif number == _GRAPH_SPARSE:
+            for part, tensor in _fields(_message(value)):
+                if part in (1, 2):
+                    yield from _location(_message(tensor))
+        elif number == _GRAPH_NODE:
+            yield from _locations_in_node(_message(value))
 
 
-def _node_has_external_data(node: Buffer) -> bool:
+def _locations_in_node(node: Buffer) -> Iterator[str]:
     for number, attribute in _fields(node):
         if number != _NODE_ATTRIBUTE:
             continue
         for kind, value in _fields(_message(attribute)):
-            if kind in _ATTRIBUTE_TENSORS and _is_external(_message(value)):
-                return True
-            if kind in _ATTRIBUTE_GRAPHS and _has_external_data(_message(value)):
-                return True
-    return False
+            if kind in _ATTRIBUTE_TENSORS:
+                yield from _location(_message(value))
+            elif kind in _ATTRIBUTE_GRAPHS:
+                yield from _locations(_message(value))
 
 
-def _is_external(tensor: Buffer) -> bool:
-    return any(n == _TENSOR_DATA_LOCATION and v == _EXTERNAL for n, v in _fields(tensor))
+def _location(tensor: Buffer) -> Iterator[str]:
+    """The file that a tensor lies in, if not in this one."""
+    external, entries = False, {}
+    for number, value in _fields(tensor):
+        if number == _TENSOR_DATA_LOCATION:
+            external = value == _EXTERNAL
+        elif number == _TENSOR_EXTERNAL_DATA:
+            key, text = _entry(value)
+            entries[key] = text
+    if external:
+        yield entries.get("location", "")
 
 
 def _message(value: Any) -> Buffer:

@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from foveate.merge import MergeConfig, merge_tiles
 from foveate.structures import Detections, Detector, ImageSource, Tile, TiledDetections, UInt8Image
 from foveate.structures.boxes import valid_boxes
 from foveate.tiling import TilePlan, canvas_size, plan_tiles, show_tile
+
+Batches: TypeAlias = Generator[tuple[Sequence[Tile], Sequence[UInt8Image]]]
+"""Groups of tiles, each with what the detector is shown of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +66,7 @@ def detect_image(
     *,
     score_threshold: float,
     size_multiple: int = 32,
+    padding: int = 0,
     batch_size: int | None = None,
 ) -> ImageResult:
     """Detect objects in one picture.
@@ -78,6 +82,7 @@ def detect_image(
         merge: How the tiles' boxes become one set.
         score_threshold: Least score, in ``[0, 1]``, of a box that takes part in the merge.
         size_multiple: The tiles' canvas has sides that are multiples of this.
+        padding: Value around tiles smaller than the canvas, 0 to 255.
         batch_size: Tiles a call; None chooses by measurement.
 
     Raises:
@@ -88,7 +93,10 @@ def detect_image(
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
     started = time.perf_counter()
     tiles = plan_tiles(source.width, source.height, plan, size_multiple)
-    parts = _detect_tiles(source, detector, tiles, size_multiple, batch_size, score_threshold)
+    canvas = canvas_size(tiles, size_multiple)
+    sizer = BatchSizer([batch_size]) if batch_size else sizer_for(detector, canvas)
+    batches = _batches(source, tiles, canvas, padding, sizer)
+    parts = _detect_tiles(batches, detector, sizer, score_threshold)
     most = getattr(detector, "max_detections", None)
     capped = 0 if most is None else sum(part.above >= most for part in parts)
     size = (source.width, source.height)
@@ -99,20 +107,10 @@ def detect_image(
 
 
 def _detect_tiles(
-    source: ImageSource,
-    detector: Detector,
-    tiles: Sequence[Tile],
-    size_multiple: int,
-    batch_size: int | None,
-    score_threshold: float,
+    batches: Batches, detector: Detector, sizer: BatchSizer, score_threshold: float
 ) -> list[_Placed]:
-    canvas = canvas_size(tiles, size_multiple)
-    sizer = BatchSizer([batch_size]) if batch_size else sizer_for(detector, canvas)
     futures: list[Future[list[_Placed]]] = []
-    with (
-        ThreadPoolExecutor(1, "foveate-boxes") as placer,
-        closing(_batches(source, tiles, canvas, sizer)) as batches,
-    ):
+    with ThreadPoolExecutor(1, "foveate-boxes") as placer, closing(batches):
         for group, batch in batches:
             started = time.perf_counter()
             found = detector(batch)
@@ -127,8 +125,12 @@ def _detect_tiles(
 
 
 def _batches(
-    source: ImageSource, tiles: Sequence[Tile], canvas: tuple[int, int], sizer: BatchSizer
-) -> Generator[tuple[Sequence[Tile], Sequence[UInt8Image]]]:
+    source: ImageSource,
+    tiles: Sequence[Tile],
+    canvas: tuple[int, int],
+    padding: int,
+    sizer: BatchSizer,
+) -> Batches:
     """Groups of tiles with their batch; while one is used, a thread prepares the next.
 
     A batch's memory is one of two buffers: it stays valid until the next batch is asked for.
@@ -141,7 +143,7 @@ def _batches(
 
         def prepare(start: int, buffer: UInt8Image) -> tuple[Sequence[Tile], Future[UInt8Image]]:
             group = tiles[start : start + min(most, sizer.size)]
-            return group, producer.submit(_show, source, group, buffer)
+            return group, producer.submit(_show, source, group, buffer, padding)
 
         start = turn = 0
         group, pending = prepare(start, buffers[turn])
@@ -154,9 +156,11 @@ def _batches(
             group = upcoming
 
 
-def _show(source: ImageSource, tiles: Sequence[Tile], buffer: UInt8Image) -> UInt8Image:
+def _show(
+    source: ImageSource, tiles: Sequence[Tile], buffer: UInt8Image, padding: int
+) -> UInt8Image:
     for canvas, tile in zip(buffer, tiles, strict=False):
-        show_tile(source.read(tile), tile, canvas)
+        show_tile(source.read(tile), tile, canvas, padding)
     return buffer[: len(tiles)]
 
 

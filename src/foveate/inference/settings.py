@@ -52,6 +52,7 @@ class RunSettings:
         merge: How tiles' boxes become one set.
         score_threshold: Least score.
         size_multiple: Of the sides of what the detector is shown, network pixels.
+        padding: Value around a picture smaller than a tile, 0 to 255.
         batch_size: Tiles a call; None measures.
     """
 
@@ -59,6 +60,7 @@ class RunSettings:
     merge: MergeConfig
     score_threshold: float
     size_multiple: int
+    padding: int
     batch_size: int | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,6 +114,7 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
         size_multiple=info.size_multiple
         if info
         else ModelInfo.model_fields["size_multiple"].default,
+        padding=info.padding if info else 0,
         batch_size=batch_size,
     )
 

@@ -23,8 +23,8 @@ def canvas_size(tiles: Sequence[Tile], multiple: int) -> tuple[int, int]:
     return math.ceil(width / multiple) * multiple, math.ceil(height / multiple) * multiple
 
 
-def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image) -> None:
-    """Scale a tile's region and write it into a corner of `canvas`; the rest becomes 0.
+def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image, padding: int = 0) -> None:
+    """Scale a tile's region and write it into a corner of `canvas`; the rest becomes `padding`.
 
     Down-scaling averages areas, so that small objects fade instead of vanishing; up-scaling is
     bilinear. Training shows tiles through the same function.
@@ -33,6 +33,7 @@ def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image) -> None:
         region: ``(tile.height, tile.width, C)`` uint8, as `ImageSource.read` gives it.
         tile: Says the size to show.
         canvas: ``(H, W, C)`` uint8, written in place: the batch's memory.
+        padding: Value of every channel there, 0 to 255.
     """
     height, width = tile.out_height, tile.out_width
     if region.shape[:2] == (height, width):
@@ -42,8 +43,8 @@ def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image) -> None:
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         scaled = cv2.resize(region, (width, height), interpolation=how)
         canvas[:height, :width] = scaled.reshape(height, width, -1)
-    canvas[height:] = 0
-    canvas[:height, width:] = 0
+    canvas[height:] = padding
+    canvas[:height, width:] = padding
 
 
 def tile_batch(regions: Sequence[UInt8Image], tiles: Sequence[Tile], multiple: int) -> UInt8Image:

@@ -1,0 +1,122 @@
+"""`OnnxSessions`: one model file, loaded to work on several images side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from foveate.errors import FoveateError, UsageError
+
+if TYPE_CHECKING:
+    import onnxruntime  # type: ignore[import-untyped]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_FATAL = 4
+"""ONNX Runtime's severity above its errors, which reach the user as exceptions instead."""
+
+
+class OnnxSessions:
+    """Sessions of one model.
+
+    Several images are worked on side by side, each by one thread: tiles need nothing of each
+    other, so this wastes less than sharing every layer of one image among all threads (a quarter
+    of the processor time, measured on 2 cores). A single image does get all threads.
+
+    Args:
+        path: An ONNX file.
+        threads: None takes as many as there are processors to run on.
+
+    Attributes:
+        path: The file.
+        parallel: Images worked on side by side.
+        single: The session of one thread.
+
+    Raises:
+        FoveateError: If ONNX Runtime cannot load the file.
+        UsageError: If `threads` is below 1.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads must be at least 1, got {threads}")
+        self.path = path
+        self.parallel = threads or _processors()
+        self.single = _open_session(path, 1)
+
+    def each(
+        self, work: Callable[[onnxruntime.InferenceSession, T], R], items: Sequence[T]
+    ) -> list[R]:
+        """``work(session, item)`` of every item, in their order; each by itself."""
+        if self.parallel == 1:
+            return [work(self.single, item) for item in items]
+        if len(items) == 1:
+            return [work(self._shared, items[0])]
+        return list(self._pool.map(partial(work, self.single), items))
+
+    def run(
+        self,
+        session: onnxruntime.InferenceSession,
+        outputs: list[str],
+        feed: dict[str, Any],
+        size: str,
+    ) -> list[Any]:
+        """One run of the model.
+
+        Raises:
+            FoveateError: If it fails, naming the file and the `size` of what it was shown.
+        """
+        try:
+            results: list[Any] = session.run(outputs, feed)
+        except Exception as error:  # ONNX Runtime has no public base class for its errors
+            raise FoveateError(
+                f"{self.path}: the model failed on {size} pixels: {_first_line(error)}"
+            ) from error
+        return results
+
+    @cached_property
+    def _shared(self) -> onnxruntime.InferenceSession:
+        """All threads on one image."""
+        return _open_session(self.path, self.parallel)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.parallel, "foveate-onnx")
+
+
+def _processors() -> int:
+    """Processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_FATAL)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    # Threads that wait for the next layer sleep instead of spinning: as fast, for less work.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise FoveateError(
+            f"{path}: ONNX Runtime cannot load this model: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
