@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import tempfile
 import traceback
@@ -25,6 +26,8 @@ import torch
 from torch import Tensor, nn
 
 LEAST_SCORE = 0.05
+SCORING = re.compile(r"(cls_logits|cls_score|classification_head\.module_list\.\d+\.1)$")
+"""Names of torchvision's layers that give class scores."""
 MOST = 1000
 Found = dict[str, list[Any]]
 
@@ -131,8 +134,10 @@ def torchvision(name: str) -> Callable[[Any, Path], Found]:
         lively(backbone, pixels.repeat(2, 1, 1, 1))
         model.eval()
         for part, module in model.named_modules():
-            if part.endswith(("cls_logits", "cls_score")):
+            if SCORING.search(part) and isinstance(module, (nn.Conv2d, nn.Linear)):
                 spread(module, lambda: model([pixels[0]]))
+            if part.endswith("bbox_pred"):  # or boxes become slivers that rounding moves
+                spread(module, lambda: model([pixels[0]]), deviation=0.2)
         with torch.no_grad():
             found = model([pixels[0]])[0]
         torch.onnx.export(model, ([pixels[0]],), str(target), opset_version=18, dynamo=False)

@@ -1,4 +1,4 @@
-"""Test-time flips: four looks at every tile, fused; dearer, and often better, than one."""
+"""Test-time flips: four looks at every tile, fused; dearer than one, and finds more."""
 
 from __future__ import annotations
 

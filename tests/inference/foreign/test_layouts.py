@@ -235,6 +235,13 @@ def test_an_input_that_is_not_known(tmp_path: Path) -> None:
     assert "needs the input prompt int64 (1, 77)" in refused(path)
 
 
+def test_another_task_than_detection(tmp_path: Path) -> None:
+    outputs, how = columns()
+    how["metadata"] = ULTRALYTICS | {"task": "pose"}
+    path = write_model(tmp_path / "m.onnx", outputs, **how)
+    assert "its task is pose; only boxes (detect) are read" in refused(path)
+
+
 def test_names_that_do_not_match(tmp_path: Path) -> None:
     outputs, how = columns()
     path = write_model(tmp_path / "m.onnx", outputs, **how)

@@ -33,6 +33,7 @@ FREE_SIZE = 640
 _FREE_MULTIPLE = 32
 _SMALLEST, _LARGEST = 32, 8192
 _OVERLAP = 0.2
+_TASK = "detect"
 _DTYPES = {"float": np.float32, "float16": np.float16}
 
 
@@ -74,6 +75,7 @@ class ForeignDetector:
         self.parallel = self._sessions.parallel
         graph = Graph.of(self._sessions.single, metadata)
         try:
+            _require_detection(graph)
             name = choose_layout(graph, layout)
             names = _class_names(graph, LAYOUTS[name].class_count(graph), tuple(class_names))
             _require_known_inputs(graph)
@@ -188,6 +190,13 @@ def _side_input(name: str, count: int, frame: Frame) -> NDArray[np.int64]:
     if name == TARGET_SIZES:
         return np.tile(np.array([[frame.width, frame.height]], np.int64), (count, 1))
     return np.ones((count, *frame), np.int64)  # pixel_mask: the picture is everywhere
+
+
+def _require_detection(graph: Graph) -> None:
+    """See that a file which names its task is a detector."""
+    task = graph.metadata.get("task", _TASK)
+    if task != _TASK:
+        raise FoveateError(f"says that its task is {task}; only boxes ({_TASK}) are read")
 
 
 def _require_known_inputs(graph: Graph) -> None:
