@@ -134,7 +134,7 @@ class RunFlags:
         overlap: Of neighbouring tiles: a ratio below 1, otherwise network pixels.
         scale: Enlarge the picture before it is tiled: 2 shows a 6-pixel object as 12.
         full_image: Also show the whole picture squeezed into one tile, for large objects.
-        flips: Show every tile mirrored sideways, upside down and both, too: finds more, four times as dear.
+        flips: Show every tile mirrored sideways, upside down and both, too: four times as dear.
         merge: How the boxes of overlapping tiles become one set.
         threshold: Least score, 0 to 1, of what is shown.
         batch_size: Tiles shown to the model at once.
