@@ -6,6 +6,8 @@ and of Hugging Face's transformers, all under Apache-2.0 [S].
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from foveate.inference.foreign.graph import Graph
@@ -91,6 +93,15 @@ def _without_none(graph: Graph) -> int | None:
     return None if columns is None else columns - 1
 
 
+_SIGMOID = Layout(
+    summary="RT-DETR, D-FINE of transformers: logits (N, K, classes) and pred_boxes, sigmoid",
+    accepts=_is_transformers,
+    claims=lambda g: _is_transformers(g) and not _is_original_detr(g),
+    decode=decode_sigmoid,
+    class_count=lambda g: _columns(g, "logits"),
+    score_threshold=0.5,
+)
+
 DETR: dict[str, Layout] = {
     "rt-detr": Layout(
         summary="RT-DETR, D-FINE, DEIM: images and orig_target_sizes in; labels, boxes, scores out",
@@ -120,22 +131,12 @@ DETR: dict[str, Layout] = {
         pixels=_IMAGENET,
         score_threshold=0.5,
     ),
-    "rt-detr-transformers": Layout(
-        summary="RT-DETR, D-FINE of transformers: logits (N, K, classes) and pred_boxes, sigmoid",
-        accepts=_is_transformers,
-        claims=lambda g: _is_transformers(g) and not _is_original_detr(g),
-        decode=decode_sigmoid,
-        class_count=lambda g: _columns(g, "logits"),
-        score_threshold=0.5,
-    ),
-    "deformable-detr": Layout(
+    "rt-detr-transformers": _SIGMOID,
+    "deformable-detr": replace(
+        _SIGMOID,
         summary="Deformable DETR of transformers: the same, pixels normalised as for ImageNet",
-        accepts=_is_transformers,
         claims=lambda g: False,
-        decode=decode_sigmoid,
-        class_count=lambda g: _columns(g, "logits"),
         pixels=_IMAGENET,
-        score_threshold=0.5,
     ),
 }
 """Layouts of this family by name."""

@@ -7,6 +7,8 @@ settings of each.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from foveate.inference.foreign.graph import Graph
@@ -123,6 +125,18 @@ def _beyond(graph: Graph, axis: int, boxes: int) -> int | None:
     return None if length is None else length - boxes
 
 
+_YOLOX = Layout(
+    summary="YOLOX: one output (N, one a cell, 5 + classes), undecoded; BGR from 0 to 255",
+    accepts=lambda g: _has_rows(g, 6),
+    claims=lambda g: _has_rows(g, 6) and _anchors_are(g, 1) and not _by_ultralytics(g),
+    decode=decode_raw_grid,
+    class_count=lambda g: _beyond(g, 2, 5),
+    pixels=Pixels(std=(1.0, 1.0, 1.0), bgr=True),
+    padding=GREY,
+    suppress=0.45,
+    score_threshold=0.3,
+)
+
 YOLO: dict[str, Layout] = {
     "ultralytics": Layout(
         summary="YOLOv8, 11 and others of Ultralytics: one output (N, 4 + classes, anchors)",
@@ -167,27 +181,12 @@ YOLO: dict[str, Layout] = {
         suppress=0.45,
         score_threshold=0.25,
     ),
-    "yolox": Layout(
-        summary="YOLOX: one output (N, one a cell, 5 + classes), undecoded; BGR from 0 to 255",
-        accepts=lambda g: _has_rows(g, 6),
-        claims=lambda g: _has_rows(g, 6) and _anchors_are(g, 1) and not _by_ultralytics(g),
-        decode=decode_raw_grid,
-        class_count=lambda g: _beyond(g, 2, 5),
-        pixels=Pixels(std=(1.0, 1.0, 1.0), bgr=True),
-        padding=GREY,
-        suppress=0.45,
-        score_threshold=0.3,
-    ),
-    "yolox-decoded": Layout(
+    "yolox": _YOLOX,
+    "yolox-decoded": replace(
+        _YOLOX,
         summary="YOLOX exported with --decode_in_inference: the same, in pixels",
-        accepts=lambda g: _has_rows(g, 6),
         claims=lambda g: False,
         decode=decode_rows,
-        class_count=lambda g: _beyond(g, 2, 5),
-        pixels=Pixels(std=(1.0, 1.0, 1.0), bgr=True),
-        padding=GREY,
-        suppress=0.45,
-        score_threshold=0.3,
     ),
 }
 """Layouts of this family by name."""
