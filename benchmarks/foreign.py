@@ -88,7 +88,11 @@ def main() -> None:
         rows = [measure(path, file) for path in sorted(folder.glob("*.json"))]
     for row in rows:
         print(row)
-    report = {"rows": rows, "least_score": LEAST_SCORE, "provenance": provenance(args.seed)}
+    report = {
+        "rows": rows,
+        "least_score": LEAST_SCORE,
+        "provenance": provenance(args.seed, args.peer_python),
+    }
     target = ROOT / "benchmarks" / "results" / "foreign.json"
     write_atomically(target, (json.dumps(report, indent=1) + "\n").encode())
 

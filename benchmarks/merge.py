@@ -58,8 +58,7 @@ def main() -> None:
         rows, unfinished = time_all(args, Path(folder))
         cases = try_cases(args, Path(folder))
     report = {
-        "provenance": provenance(SEED) | {"peers": peer_versions(args.peer_python)},
-        "command": "python benchmarks/merge.py --peer-python ...",
+        "provenance": provenance(SEED, args.peer_python),
         "scene": (
             f"objects of 8-30 px, one every {SPACING} px, three classes; tiles of {TILE} px, "
             f"overlap {OVERLAP}; every tile sees its part of every object a little off, 30 % twice"
@@ -296,14 +295,6 @@ def is_right(boxes: Sequence[Sequence[float]], right: Sequence[Sequence[float]])
         return False
     off = np.abs(np.array(sorted(map(list, boxes))) - np.array(sorted(map(list, right))))
     return bool((off <= 2).all())
-
-
-def peer_versions(python: Path | None) -> dict[str, str]:
-    """Versions in the peers' environment."""
-    if not python:
-        return {}
-    found: dict[str, str] = json.loads(start([str(python), str(PEER_SCRIPT), "versions"])[0])
-    return found
 
 
 if __name__ == "__main__":

@@ -78,8 +78,7 @@ def main() -> None:
             commands[name, "detect"] = peer_command(args, picture, work)
         rows = time_in_turn(commands, args.runs)
     report = {
-        "provenance": provenance(SEED),
-        "command": "python benchmarks/start.py --peer-python ... --peer-model ...",
+        "provenance": provenance(SEED, args.peer_python),
         "picture": "one rendered pitch still, resized to 1920x1080",
         "tile": TILE,
         "overlap": OVERLAP,

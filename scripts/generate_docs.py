@@ -237,9 +237,9 @@ MODELS_INTRODUCTION = paragraph("""
     Each file carries this page's facts as its own [metadata](model-file.md).
 
     Each was made with `foveate train NAME` from the [recipe](recipes.md) of its name, and
-    `scripts/bundle.py`, which exports it and measures it on held-out pictures; the default score
-    threshold is the one with the best F1 on those. `scripts/pitch_data.py` renders the pictures of
-    `pitch`.
+    `scripts/bundle.py RUN LABELS --size TILE --overlap OVERLAP` with the tile given below, which
+    exports it and measures it on held-out pictures; the default score threshold is the one with the
+    best F1 on those. `scripts/pitch_data.py` renders the pictures of `pitch`.
 """)
 
 PAGES: dict[str, Callable[[], str]] = {

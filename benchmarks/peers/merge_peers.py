@@ -5,7 +5,6 @@ Runs in the benchmark-only environment (``benchmarks/requirements.txt``), starte
 
     python benchmarks/peers/merge_peers.py time "SAHI" "GreedyNMM, IoS" boxes.npz
     python benchmarks/peers/merge_peers.py boxes "SAHI" "GreedyNMM, IoS" boxes.npz
-    python benchmarks/peers/merge_peers.py versions
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ from typing import Any
 import numpy as np
 from measuring import measure
 from numpy.typing import NDArray
-from provenance import versions
 
-PACKAGES = ("sahi", "supervision", "torchvision", "torch", "numpy", "shapely", "numba")
 THRESHOLD = 0.5
 
 Rows = NDArray[np.float64]
@@ -105,15 +102,12 @@ PEERS: dict[tuple[str, str], Peer] = {
 def main() -> None:
     """Print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["time", "boxes", "versions"])
-    parser.add_argument("system", nargs="?")
-    parser.add_argument("merge", nargs="?")
-    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("what", choices=["time", "boxes"])
+    parser.add_argument("system")
+    parser.add_argument("merge")
+    parser.add_argument("file", type=Path)
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
-    if args.what == "versions":
-        print(json.dumps(versions(PACKAGES)))
-        return
     peer = PEERS[args.system, args.merge]
     rows = read_rows(args.file)
     run, read = peer(rows)

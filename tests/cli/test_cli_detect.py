@@ -143,6 +143,7 @@ def test_further_formats(foveate: Call, photos: Path, tmp_path: Path, blob_model
     ("flags", "said"),
     [
         (("--json", "--crops"), "say where to write"),
+        (("--json", "--annotated-scale", "2"), "say where to write"),
         (("--annotated-scale", "0"), "--annotated-scale must be above 0"),
         (("--formats", "xls"), "--formats"),
     ],

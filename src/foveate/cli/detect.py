@@ -97,7 +97,7 @@ def _folder(flags: Detect, info: ModelInfo) -> OutputFolder | None:
         )
     out = flags.out or (None if flags.json else _DEFAULT_OUT)
     if out is None:
-        if flags.formats or flags.crops:
+        if flags.formats or flags.crops or flags.annotated_scale != 1:
             raise UsageError("say where to write what was asked for: --out DIR")
         return None
     exports = [EXPORTS[name](info.class_names) for name in flags.formats]
