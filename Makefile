@@ -42,7 +42,7 @@ docs: .venv/installed
 	@$(CHECK_PYTHON)
 	@echo "Installing foveate with torch and the test tools into .venv (6 GB; some minutes)"
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP_INSTALL) -e '.[train,dev]'
+	.venv/bin/python $(PIP_INSTALL) -e '.[train,raster,dev]'
 	@touch $@
 
 clean:

@@ -18,7 +18,7 @@ def result_of(name: str, width: int = 40, height: int = 30) -> Result:
     box = np.array([[1, 2, 9, 8]], np.float32)
     found = Detections(box, np.array([0.5]), np.array([0]))
     source = ArraySource(name, image)
-    return Result(name, width, height, found, ("thing",), [], 0.0, 0, source)
+    return Result(name, width, height, found, ("thing",), [], 0.0, 0, 0, None, source)
 
 
 def test_names_never_meet(tmp_path: Path) -> None:

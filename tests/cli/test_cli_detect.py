@@ -233,7 +233,7 @@ def test_interrupted(
             raise KeyboardInterrupt
         return detect_image(source, **settings)
 
-    monkeypatch.setattr("foveate.api.detect_image", stop_at_two)
+    monkeypatch.setattr("foveate.inference.settings.detect_image", stop_at_two)
     done = foveate("detect", photos, "--model", blob_model)
     assert done.code == 130
     assert done.line == "interrupted: 1 of 2 pictures are done"

@@ -8,7 +8,7 @@ import pytest
 from foveate.data.images import ArraySource
 from foveate.errors import FoveateError
 from foveate.inference.folder import Failure, detect_folder
-from foveate.inference.pipeline import ImageResult
+from foveate.inference.pipeline import ImageResult, OnTiles
 from foveate.structures import Detections, ImageSource
 
 
@@ -20,7 +20,7 @@ def open_source(path: Path) -> ArraySource:
     return ArraySource(path.name, np.zeros((8, 8, 3), np.uint8))
 
 
-def run(source: ImageSource) -> ImageResult:
+def run(source: ImageSource, *, alone: bool = True, on_tiles: OnTiles | None = None) -> ImageResult:
     if "unsuited" in source.name:
         raise FoveateError("the model takes 1 channel")
     if "huge" in source.name:
@@ -59,7 +59,7 @@ def test_one_that_fails_does_not_stop_the_others() -> None:
 
 
 def test_a_bug_is_not_taken_for_a_bad_picture() -> None:
-    def broken(source: ImageSource) -> ImageResult:
+    def broken(source: ImageSource, **_: object) -> ImageResult:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -89,3 +89,41 @@ def test_stopping_early_leaves_no_thread_behind() -> None:
     next(started)
     started.close()
     assert threading.active_count() == threads
+
+
+def test_several_in_flight_still_come_in_turn() -> None:
+    both = threading.Barrier(2, timeout=5)
+    failures: list[Failure] = []
+
+    def together(source: ImageSource, **_: object) -> ImageResult:
+        both.wait()  # passes only if another picture is worked on at the same time
+        return run(source)
+
+    names = ("a", "b", "c", "d")
+    done = list(detect_folder(paths(*names), open_source, together, failures.append, in_flight=2))
+    assert tuple(path.name for path, _, _ in done) == names
+    assert failures == []
+
+
+def test_stopping_early_ends_what_is_in_flight() -> None:
+    """A picture of many tiles, worked on in a thread, is given up at its next tile."""
+    finished = threading.Event()
+
+    def endless(
+        source: ImageSource, *, alone: bool = True, on_tiles: OnTiles | None = None
+    ) -> ImageResult:
+        assert not alone
+        assert on_tiles is not None
+        if source.name == "a":
+            return run(source)
+        try:
+            while True:
+                on_tiles(1, 2)
+                time.sleep(0.001)
+        finally:
+            finished.set()
+
+    started = detect_folder(paths("a", "b"), open_source, endless, lambda failure: None, 2)
+    next(started)
+    started.close()
+    assert finished.is_set()

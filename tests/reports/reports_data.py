@@ -7,7 +7,15 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from foveate.structures import Annotations, Detections, FloatArray, Tile, UInt8Image
+from foveate.data.images import ArraySource
+from foveate.structures import (
+    Annotations,
+    Detections,
+    FloatArray,
+    GeoReference,
+    Tile,
+    UInt8Image,
+)
 
 
 @dataclass
@@ -21,6 +29,8 @@ class Found:
     tiles: list[Tile] = field(default_factory=list)
     seconds: float = 0.5
     capped_tiles: int = 0
+    skipped_tiles: int = 0
+    geo: GeoReference | None = None
 
 
 def scene(width: int = 320, height: int = 240, count: int = 30, seed: int = 0) -> UInt8Image:
@@ -30,6 +40,11 @@ def scene(width: int = 320, height: int = 240, count: int = 30, seed: int = 0) -
     for x1, y1, x2, y2 in boxes_of(width, height, count, seed).astype(int).tolist():
         image[y1:y2, x1:x2] = 230
     return image
+
+
+def photo(width: int = 320, height: int = 240, count: int = 30, seed: int = 0) -> ArraySource:
+    """The scene as a source."""
+    return ArraySource("scene", scene(width, height, count, seed))
 
 
 def boxes_of(width: int = 320, height: int = 240, count: int = 30, seed: int = 0) -> FloatArray:

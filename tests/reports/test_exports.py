@@ -19,6 +19,7 @@ import pytest
 from foveate.cli.detect import ExportFormat
 from foveate.data.formats import load_dataset
 from foveate.reports.exports import EXPORTS
+from foveate.reports.geo import GEO_EXPORTS
 from foveate.structures import Detections, Tile
 
 NAMES = ("player", "red ball")
@@ -59,7 +60,7 @@ def with_pictures(folder: Path) -> None:
 
 
 def test_the_command_line_offers_every_format() -> None:
-    assert set(typing.get_args(ExportFormat)) == set(EXPORTS)
+    assert set(typing.get_args(ExportFormat)) == {*EXPORTS, *GEO_EXPORTS}
 
 
 def test_yolo(tmp_path: Path) -> None:

@@ -140,13 +140,17 @@ def test_the_fullest_region_comes_first() -> None:
 
 def test_crops_show_the_pixels_of_the_region() -> None:
     image = scene()
-    svg = crop_svg(image, [], (20, 30, 84, 94), "part")
+    svg = crop_svg(image[30:94, 20:84], [], (20, 30, 84, 94), "part")
     uri = re.findall(r'href="(data:[^"]+)"', svg)[0]
     np.testing.assert_array_equal(decode(uri), image[30:94, 20:84])
     assert 'viewBox="0 0 64 64"' in svg
-    squeezed = re.findall(r'href="(data:[^"]+)"', crop_svg(image, [], (20, 30, 84, 94), "", 0.25))
+    squeezed = re.findall(
+        r'href="(data:[^"]+)"', crop_svg(image[30:94, 20:84], [], (20, 30, 84, 94), "", 0.25)
+    )
     assert decode(squeezed[0]).shape == (16, 16, 3)
-    enlarged = re.findall(r'href="(data:[^"]+)"', crop_svg(image, [], (20, 30, 84, 94), "", 2))
+    enlarged = re.findall(
+        r'href="(data:[^"]+)"', crop_svg(image[30:94, 20:84], [], (20, 30, 84, 94), "", 2)
+    )
     assert decode(enlarged[0]).shape == (64, 64, 3)
 
 

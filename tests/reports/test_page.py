@@ -5,8 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reports_data import Page, annotations_of, boxes_of, detections_of, one_box, result, scene
+from reports_data import (
+    Page,
+    annotations_of,
+    boxes_of,
+    detections_of,
+    one_box,
+    photo,
+    result,
+    scene,
+)
 
+from foveate.data.images import ArraySource
 from foveate.reports import (
     Gallery,
     Section,
@@ -25,7 +35,7 @@ NASTY = "<script>alert(1)</script>\"'&.png"
 def gallery_page(path: Path, count: int, most: int = 20) -> str:
     gallery = Gallery(NAMES, most=most)
     for number in range(count):
-        gallery.add(scene(seed=number), result(f"{number}.png"))
+        gallery.add(photo(seed=number), result(f"{number}.png"))
     write_page(path, "Title & more", gallery.sections(), subtitle="tiles", score_threshold=0.33)
     return path.read_text(encoding="utf-8")
 
@@ -55,7 +65,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     found = result(NASTY)
     names = ("<b>ball</b>", "player")
     sections = [
-        picture_section(scene(), found, names),
+        picture_section(photo(), found, names),
         comparison_section(scene(), found, found, names),
         Section(NASTY, table_html(Table(NASTY, (NASTY,), ((NASTY,),), NASTY))),
     ]
@@ -109,14 +119,16 @@ def test_picture_without_objects_and_odd_sizes() -> None:
     for width, height in ((1, 1), (3, 2000), (320, 240)):
         found = result(width=320, height=240)
         found.width, found.height, found.detections = width, height, Detections.empty()
-        section = picture_section(np.zeros((height, width, 3), np.uint8), found, NAMES)
+        section = picture_section(
+            ArraySource("a", np.zeros((height, width, 3), np.uint8)), found, NAMES
+        )
         assert "At full resolution" not in section.body
         Page(section.body)
 
 
 def test_many_objects_are_cut_down_and_counted() -> None:
     found = result(count=2300)
-    section = picture_section(scene(), found, NAMES)
+    section = picture_section(photo(), found, NAMES)
     assert "The best 2000 are outlined; 300 more are not." in section.body
     # The picture's frame only; crops repeat outlines.
     figure = section.body.split("</figure>")[0]
@@ -124,7 +136,7 @@ def test_many_objects_are_cut_down_and_counted() -> None:
 
 
 def test_crops_show_small_objects_of_a_large_picture() -> None:
-    image = scene(1600, 1200, 50)
+    image = photo(1600, 1200, 50)
     found = result(width=1600, height=1200, count=50)
     body = picture_section(image, found, NAMES).body
     assert body.count('class="crop"') == 4
@@ -135,9 +147,9 @@ def test_crops_show_small_objects_of_a_large_picture() -> None:
 def test_capped_tiles_are_told() -> None:
     found = result()
     found.capped_tiles = 2
-    assert "2 of the tiles gave as many objects" in picture_section(scene(), found, NAMES).body
+    assert "2 of the tiles gave as many objects" in picture_section(photo(), found, NAMES).body
     gallery = Gallery(NAMES)
-    gallery.add(scene(), found)
+    gallery.add(photo(), found)
     assert "2 tiles gave as many objects" in gallery.sections()[0].body
 
 
@@ -146,7 +158,7 @@ def test_a_page_of_twenty_noisy_pictures_stays_small(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), dtype=np.uint8)
     found = result(width=1280, height=720, count=1000)
     for _ in range(4):
-        gallery.add(noise, found)
+        gallery.add(ArraySource("noise", noise), found)
     sizes = [len(section.body) for section in gallery.sections()]
     assert sum(sizes[:4]) + 17 * sizes[4] < 8e6
 

@@ -69,11 +69,12 @@ def test_detection_summary_adds_up() -> None:
             NAMES,
             model="pitch",
             settings={"tile": 640},
+            seconds=0.75,
             failures={"bad.png": "not a picture"},
         )
     )
     assert summary["totals"] == {
-        "images": 2, "failed": 1, "detections": 7, "tiles": 2, "capped_tiles": 0, "seconds": 1.0,
+        "images": 2, "failed": 1, "detections": 7, "tiles": 2, "capped_tiles": 0, "seconds": 0.75,
         "counts": summary["totals"]["counts"],
     }  # fmt: skip
     assert sum(summary["totals"]["counts"].values()) == 7

@@ -6,22 +6,24 @@ The command line goes through the same functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 from foveate.api.result import Result
-from foveate.data.images import ArraySource, find_images, open_image
+from foveate.data.images import ArraySource, as_image, find_images
+from foveate.data.sources import open_source
+from foveate.data.values import Reading
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import resolve_model
 from foveate.inference.flips import FlippedDetector
-from foveate.inference.folder import Failure, detect_folder
+from foveate.inference.folder import Failure, detect_folder, pictures_in_flight
 from foveate.inference.foreign.detector import ForeignDetector
 from foveate.inference.model_info import METADATA_KEY
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.onnx_file import read_metadata
-from foveate.inference.pipeline import ImageResult, detect_image
-from foveate.inference.settings import Options, RunSettings, model_info, run_settings
+from foveate.inference.pipeline import OnTiles
+from foveate.inference.profile import Profile
+from foveate.inference.settings import Options, model_info, run_settings, runner
 from foveate.structures import Detector, ImageSource
 
 __all__ = [
@@ -72,18 +74,21 @@ def detect(
     """Detect objects in one picture of any size.
 
     Args:
-        source: A picture file; an array ``(H, W)``, ``(H, W, 3)`` RGB or ``(H, W, 4)``; or an
-            `ImageSource`. For several pictures use `detect_all`.
+        source: A picture or raster file; an array ``(H, W)``, ``(H, W, 3)`` RGB or ``(H, W, 4)``,
+            with `bands` of any number of channels; or an `ImageSource`. For several pictures use
+            `detect_all`.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         **options: `tile`, `overlap`, `scale`, `full_image`, `plain`, `merge`, `threshold`,
-            `batch_size`, as `Options` describes them; each is the model's own by default.
+            `batch_size`, `bands`, `value_range`, as `Options` describes them; each is the model's
+            or the picture's own by default.
 
     Raises:
         FoveateError: If the picture cannot be read, or does not suit the model.
         UsageError: If an option cannot be.
     """
-    run = _runner(detector, run_settings(detector, options))
-    opened = _open(source)
+    settings = run_settings(detector, options)
+    opened = _open(source, settings.reading)
+    run = runner(detector, settings)
     return Result.of(run(opened), opened, class_names_of(detector))
 
 
@@ -91,15 +96,19 @@ def detect_all(
     source: str | Path | Iterable[str | Path],
     detector: Detector,
     on_failure: Callable[[Failure], None] | None = None,
+    on_tiles: OnTiles | None = None,
+    profile: Profile | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Result]:
-    """Detect objects in many pictures, in turn; the next one is read while one is worked on.
+    """Detect objects in many pictures; some are read while others are worked on.
 
     Args:
         source: A picture, a folder, a glob pattern, or several paths.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         on_failure: Told of each picture that cannot be done, and the others are still done;
             without it the first such picture raises.
+        on_tiles: Told of the tiles done, if there is one picture only.
+        profile: Where times are added to.
         **options: As for `detect`.
 
     Returns:
@@ -109,14 +118,22 @@ def detect_all(
         FoveateError: At once, if nothing is found at `source`; later for a picture.
         UsageError: At once, if an option cannot be.
     """
-    run = _runner(detector, run_settings(detector, options))
+    settings = run_settings(detector, options)
     if isinstance(source, (str, Path)):
         paths = find_images(source)
     else:
         paths = [Path(path) for path in source]
-    done = detect_folder(paths, open_image, run, on_failure or _raise)
+    profile = profile or Profile()
+
+    def opened(path: Path) -> ImageSource:
+        with profile.stage("decode"):
+            return open_source(path, settings.reading)
+
+    run = runner(detector, settings, profile)
+    in_flight = min(len(paths), pictures_in_flight(detector)) or 1
+    done = detect_folder(paths, opened, run, on_failure or _raise, in_flight, on_tiles)
     names = class_names_of(detector)
-    return (Result.of(found, opened, names) for _, opened, found in done)
+    return (Result.of(found, source, names) for _, source, found in done)
 
 
 def class_names_of(detector: Detector) -> tuple[str, ...]:
@@ -125,26 +142,13 @@ def class_names_of(detector: Detector) -> tuple[str, ...]:
     return info.class_names if info else tuple(getattr(detector, "class_names", ()))
 
 
-def _runner(detector: Detector, settings: RunSettings) -> Callable[[ImageSource], ImageResult]:
-    return partial(
-        detect_image,
-        detector=detector,
-        plan=settings.plan,
-        merge=settings.merge,
-        score_threshold=settings.score_threshold,
-        size_multiple=settings.size_multiple,
-        padding=settings.padding,
-        batch_size=settings.batch_size,
-    )
-
-
-def _open(source: Any) -> ImageSource:
+def _open(source: Any, reading: Reading) -> ImageSource:
     if isinstance(source, (str, Path)):
-        return open_image(source)
+        return open_source(source, reading)
     if all(hasattr(source, name) for name in ("name", "width", "height", "read")):
         opened: ImageSource = source
         return opened
-    return ArraySource("array", source)
+    return ArraySource("array", as_image(source, "array", reading))
 
 
 def _raise(failure: Failure) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
+import numpy as np
 
 from foveate.api.result import Result
 from foveate.config import write_atomically
@@ -18,7 +19,8 @@ from foveate.errors import FoveateError
 from foveate.reports.draw import draw_detections
 from foveate.reports.exports import Export, Files
 from foveate.reports.results import class_name, coco_results
-from foveate.structures import UInt8Image
+from foveate.structures import Detections, UInt8Image
+from foveate.tiling import look
 
 ANNOTATED = "annotated"
 _QUALITY = 92
@@ -28,6 +30,9 @@ _LEAST_MARGIN = 4
 """Pixels: a tiny object says nothing without its surroundings."""
 _MAX_SIDE = 16_384
 """Of an annotated picture, pixels: larger ones are shrunk (a JPEG ends at 65,535)."""
+_WHOLE_PIXELS = 64_000_000
+_REDUCED_SIDE = 4096
+"""Of an annotated picture with more pixels than that: they need not fit into memory."""
 
 
 class OutputFolder:
@@ -111,16 +116,24 @@ class OutputFolder:
 
 
 def draw_result(result: Result, scale: float = 1.0) -> UInt8Image:
-    """The picture with its detections, enlarged by `scale`, at most 16,384 pixels a side."""
-    scale = min(scale, _MAX_SIDE / max(result.width, result.height))
-    labels = range(int(result.detections.labels.max(initial=0)) + 1)
-    names = result.class_names or [class_name((), label) for label in labels]
-    return draw_detections(result.pixels(), result.detections, names, scale=scale)
+    """The picture with its detections, enlarged by `scale`, at most 16,384 pixels a side.
+
+    Pictures of more than 64 megapixels are reduced to 4096 pixels a side.
+    """
+    large = result.width * result.height > _WHOLE_PIXELS
+    image = result.pixels(_REDUCED_SIDE if large else None)
+    reduced = image.shape[1] / result.width
+    found = result.detections
+    shown = Detections(found.boxes * np.float32(reduced), found.scores, found.labels)
+    scale = min(1.0 if large else scale, _MAX_SIDE / max(image.shape))
+    names = result.class_names or [
+        class_name((), label) for label in range(int(found.labels.max(initial=0)) + 1)
+    ]
+    return draw_detections(image, shown, names, scale=scale)
 
 
 def _crops(result: Result, stem: str) -> Files:
     """Every detection with its surroundings, best first: ``crops/CLASS/STEM-0001.jpg``."""
-    image = result.pixels()
     found = result.detections
     for number, (box, label) in enumerate(
         zip(found.boxes.tolist(), found.labels.tolist(), strict=True), start=1
@@ -128,10 +141,11 @@ def _crops(result: Result, stem: str) -> Files:
         x1, y1, x2, y2 = box
         margin = max(_LEAST_MARGIN, _CROP_MARGIN * max(x2 - x1, y2 - y1))
         left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
-        right, bottom = math.ceil(x2 + margin), math.ceil(y2 + margin)
+        right = min(result.width, math.ceil(x2 + margin))
+        bottom = min(result.height, math.ceil(y2 + margin))
         folder = re.sub(r"[^\w.-]+", "_", class_name(result.class_names, label)).strip(".") or "_"
         path = PurePosixPath("crops", folder, f"{stem}-{number:04}.jpg")
-        yield path, encode_jpeg(image[top:bottom, left:right])
+        yield path, encode_jpeg(look(result.source, (left, top, right, bottom)))
 
 
 def encode_jpeg(image: UInt8Image) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foveate.inference.pipeline import ImageResult
-from foveate.structures import Detections, ImageSource, Tile, UInt8Image
+from foveate.structures import Detections, GeoReference, ImageSource, Tile, UInt8Image
+from foveate.tiling import look
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,8 +24,10 @@ class Result:
         detections: Merged, in picture pixels, best first.
         class_names: What the labels mean; empty if the detector does not say.
         tiles: That the network was shown.
-        seconds: Wall time of tiling, detection and merging; reading the file is not in it.
+        seconds: Wall time of tiling, detection and merging; decoding a file is not in it.
         capped_tiles: Tiles that gave as many boxes as the model can give one: some may be missing.
+        skipped_tiles: Tiles without anything to look at, which the network was not shown.
+        geo: Where the picture lies, if it says so.
         source: The picture.
     """
 
@@ -36,6 +39,8 @@ class Result:
     tiles: list[Tile]
     seconds: float
     capped_tiles: int
+    skipped_tiles: int
+    geo: GeoReference | None
     source: ImageSource
 
     @classmethod
@@ -50,13 +55,29 @@ class Result:
             tiles=found.tiles,
             seconds=found.seconds,
             capped_tiles=found.capped_tiles,
+            skipped_tiles=found.skipped_tiles,
+            geo=found.geo,
             source=source,
         )
 
-    def pixels(self) -> UInt8Image:
-        """The picture, ``(H, W, C)``; a view where it is in memory."""
-        whole = Tile(0, 0, self.width, self.height, self.width, self.height)
-        return self.source.read(whole)
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be known of how the picture was read."""
+        return tuple(getattr(self.source, "notes", ()))
+
+    @property
+    def unread(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Parts that could not be read, xyxy pixels: they were black to the network."""
+        return tuple(getattr(self.source, "unread", ()))
+
+    def pixels(self, most: int | None = None) -> UInt8Image:
+        """The picture, ``(H, W, C)``; a view where it is in memory.
+
+        Args:
+            most: Pixels of the longer side; a longer picture is reduced. None gives every pixel,
+                also of a raster that is larger than memory.
+        """
+        return look(self.source, (0, 0, self.width, self.height), most)
 
     def __repr__(self) -> str:
         """Short: the arrays and the picture are left out."""
@@ -68,13 +89,17 @@ class Result:
     def save(self, out: str | Path) -> None:
         """Write ``OUT/NAME.json`` (COCO results) and ``OUT/annotated/NAME.jpg``.
 
-        NAME is the file name without its ending. Each file appears whole or not at all.
+        Of a picture that says where it lies, also ``OUT/geo/NAME.geojson`` and ``NAME.gpkg``. NAME
+        is the file name without its ending. Each file appears whole or not at all.
 
         Raises:
             FoveateError: If `out` cannot be written to.
         """
         from foveate.api.output import OutputFolder
+        from foveate.reports.geo import GEO_EXPORTS, geo_formats_installed
 
-        folder = OutputFolder(out)
+        placed = self.geo is not None and geo_formats_installed()
+        exports = [export(self.class_names) for export in GEO_EXPORTS.values()] if placed else []
+        folder = OutputFolder(out, exports)
         folder.write_picture(self)
         folder.write_json(f"{Path(self.name).stem}.json")

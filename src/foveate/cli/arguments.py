@@ -101,9 +101,15 @@ def _optional(
         nargs=1,
         metavar=metavar,
         instance_from_str=read,
-        is_instance=lambda value: value is None or isinstance(value, (int, float, str, Path)),
+        is_instance=lambda value: (
+            value is None or isinstance(value, (int, float, str, Path, tuple))
+        ),
         str_from_instance=lambda value: [otherwise if value is None else str(value)],
     )
+
+
+def _band_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
 
 
 _MODEL = "model"
@@ -119,8 +125,11 @@ BatchSize = Annotated[int | None, _optional(int, "TILES", "measured")]
 Threads = Annotated[int | None, _optional(int, "N", "cores")]
 Layout = Annotated[str | None, _optional(str, "NAME", "recognised")]
 ClassNames = Annotated[str | None, _optional(str, "NAMES|FILE", _MODEL)]
+Bands = Annotated[tuple[int, ...] | None, _optional(_band_numbers, "N,N,N", "red, green, blue")]
+Values = Annotated[str | None, _optional(str, "LOW:HIGH", "all that occur")]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
+OptionalCrs = Annotated[str | None, _optional(str, "CRS", "the raster's")]
 OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
 OptionalText = Annotated[str | None, _optional(str, "NAME", "none")]
 
@@ -141,6 +150,8 @@ class RunFlags:
         threads: Tiles worked on side by side; results do not depend on it.
         layout: How another tool's model file is laid out, if it is not recognised.
         classes: Names that another tool's file lacks: a,b,c; a text file; coco or coco-91.
+        bands: Which bands of a picture to show, in the model's order; 3,2,1 for many satellites.
+        value_range: Values shown as black and as white, 0:10000; or percentiles, 2%:98%.
     """
 
     tile: Pixels = None
@@ -154,6 +165,8 @@ class RunFlags:
     threads: Threads = None
     layout: Layout = None
     classes: ClassNames = None
+    bands: Bands = None
+    value_range: Values = None
 
     def load(self, model: str) -> tuple[Detector, ModelInfo]:
         """The detector these flags ask for, and what its file says."""
@@ -175,6 +188,8 @@ class RunFlags:
             merge=self.merge,
             threshold=self.threshold,
             batch_size=self.batch_size,
+            bands=self.bands,
+            value_range=self.value_range,
         )
 
 

@@ -13,34 +13,45 @@ import tyro
 
 from foveate.api import Failure, Options, Result, detect_all
 from foveate.api.output import OutputFolder
-from foveate.cli.arguments import ModelChoice, OptionalFolder, RunFlags, RunOptions, parse
-from foveate.cli.terminal import note, progress, show_json, show_table
+from foveate.cli.arguments import (
+    ModelChoice,
+    OptionalCrs,
+    OptionalFolder,
+    RunFlags,
+    RunOptions,
+    parse,
+)
+from foveate.cli.terminal import note, progress, progress_of, show_json, show_table
 from foveate.data.images import find_images
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
 from foveate.inference.model_info import ModelInfo
+from foveate.inference.profile import Profile
 from foveate.inference.settings import RunSettings, run_settings
-from foveate.reports.exports import EXPORTS
+from foveate.reports.exports import EXPORTS, Export
+from foveate.reports.geo import GEO_EXPORTS, geo_formats_installed
 from foveate.reports.page import page_html
 from foveate.reports.results import detection_summary, picture_summary
 from foveate.reports.sections import Gallery
-from foveate.reports.tables import picture_row, pictures_table
+from foveate.reports.tables import counted, picture_row, pictures_table, profile_lines
 
 _DEFAULT_OUT = Path("out")
 _ROWS = 40
 _MAX_SCALE = 16
-ExportFormat = Literal["csv", "cvat", "label-studio", "voc", "yolo"]
-"""The rows of `EXPORTS`."""
+_NAMED_BLOCKS = 4
+ExportFormat = Literal["csv", "cvat", "geojson", "geopackage", "label-studio", "voc", "yolo"]
+"""The rows of `EXPORTS` and of `GEO_EXPORTS`."""
 
 
 @dataclass(frozen=True)
 class Detect:
     """Detect small objects in pictures of any size.
 
-    Writes OUT/detections.json (COCO results), OUT/annotated/NAME.jpg and OUT/index.html.
+    Writes OUT/detections.json (COCO results), OUT/annotated/NAME.jpg and OUT/index.html; of
+    georeferenced rasters also OUT/geo/NAME.geojson and OUT/geo/NAME.gpkg.
 
     Attributes:
-        source: A picture, a folder, or a glob pattern in quotes.
+        source: A picture, a raster, a folder, or a glob pattern in quotes.
         model: A bundled model's name (see 'foveate models'), or the path of a model.onnx.
         run: How it is done.
         plain: Show only the whole picture squeezed into one tile: what tiling is compared with.
@@ -48,6 +59,8 @@ class Detect:
         formats: Also write OUT in these formats, for labelling and training tools.
         crops: Also write every detection as a picture of its own.
         annotated_scale: Enlarge the annotated pictures, so that small objects are plain to see.
+        crs: Coordinates of the geojson and geopackage, such as EPSG:4326; a raster's own if not.
+        profile: Print where the time went.
         json: Print the results as JSON on stdout.
     """
 
@@ -59,6 +72,8 @@ class Detect:
     formats: tuple[ExportFormat, ...] = ()
     crops: bool = False
     annotated_scale: float = 1.0
+    crs: OptionalCrs = None
+    profile: bool = False
     json: bool = False
 
 
@@ -72,19 +87,26 @@ def main(arguments: Sequence[str]) -> None:
     settings = run_settings(detector, options)
     paths = find_images(flags.source)
     folder = _folder(flags, info)
-    job = _Job(paths, info, settings, folder, flags.json)
+    wants_geo = flags.crs is not None or bool(GEO_EXPORTS.keys() & set(flags.formats))
+    job = _Job(paths, info, settings, folder, wants_geo, flags.json)
+    profile = Profile()
     try:
-        job.run(detect_all(paths, detector, job.fail, **options))
+        with progress_of("tiles") as on_tiles:
+            alone = on_tiles if len(paths) == 1 else None
+            job.run(detect_all(paths, detector, job.fail, alone, profile, **options), profile)
     except KeyboardInterrupt:
         job.close()
         raise KeyboardInterrupt(f"{len(job.rows)} of {len(paths)} pictures are done") from None
     finally:
         # Also when interrupted: what is done stays, and is listed.
         job.finish()
+    profile.stop()
     if flags.json:
-        show_json(job.summary(flags.model))
+        show_json(job.summary(flags.model, profile))
     elif job.rows:
         job.show()
+    if flags.profile:
+        note(profile_lines(profile))
     job.require_complete()
 
 
@@ -97,11 +119,21 @@ def _folder(flags: Detect, info: ModelInfo) -> OutputFolder | None:
         )
     out = flags.out or (None if flags.json else _DEFAULT_OUT)
     if out is None:
-        if flags.formats or flags.crops or flags.annotated_scale != 1:
+        if flags.formats or flags.crops or flags.crs or flags.annotated_scale != 1:
             raise UsageError("say where to write what was asked for: --out DIR")
         return None
-    exports = [EXPORTS[name](info.class_names) for name in flags.formats]
-    return OutputFolder(out, exports, crops=flags.crops, scale=flags.annotated_scale)
+    exports = [EXPORTS[name](info.class_names) for name in flags.formats if name in EXPORTS]
+    return OutputFolder(
+        out, exports + _geo_exports(flags, info), crops=flags.crops, scale=flags.annotated_scale
+    )
+
+
+def _geo_exports(flags: Detect, info: ModelInfo) -> list[Export]:
+    """Those asked for; without a wish, both, wherever they can be."""
+    asked = [name for name in flags.formats if name in GEO_EXPORTS]
+    if not asked and flags.crs is None and not geo_formats_installed():
+        return []
+    return [GEO_EXPORTS[name](info.class_names, flags.crs) for name in asked or GEO_EXPORTS]
 
 
 class _Job:
@@ -113,12 +145,14 @@ class _Job:
         info: ModelInfo,
         settings: RunSettings,
         out: OutputFolder | None,
+        wants_geo: bool,
         wants_json: bool,
     ) -> None:
         self.paths = paths
         self.info = info
         self.settings = settings
         self.out = out
+        self.wants_geo = wants_geo
         self.wants_json = wants_json
         self.gallery = Gallery(info.class_names)
         self.rows: list[tuple[str, ...]] = []
@@ -128,26 +162,30 @@ class _Job:
         self._writing = Lock()
         self._closed = False
 
-    def run(self, results: Iterable[Result]) -> None:
+    def run(self, results: Iterable[Result], profile: Profile) -> None:
         """Take the results as they come; one is written while the next is worked on."""
         with (
             ThreadPoolExecutor(1, "foveate-write") as writer,
             progress("pictures", len(self.paths)) as self._step,
         ):
+
+            def write(result: Result) -> None:
+                with profile.stage("write"):
+                    self._write(result)
+
             written: Future[None] | None = None
             for result in results:
                 if written is not None:
                     written.result()
-                written = writer.submit(self._write, result)
+                written = writer.submit(write, result)
                 self._step()
             if written is not None:
                 written.result()
 
     def fail(self, failure: Failure) -> None:
-        """Report a picture that could not be done; a single one is reported at the end."""
-        self.failures[str(failure.path)] = failure.message
+        """Report a picture that could not be done."""
+        self._failed(str(failure.path), failure.message)
         if len(self.paths) > 1:
-            note(f"foveate: {failure.message}")
             self._step()
 
     def close(self) -> None:
@@ -172,13 +210,14 @@ class _Job:
         )
         self.out.write("index.html", page.encode())
 
-    def summary(self, model: str) -> dict[str, Any]:
+    def summary(self, model: str, profile: Profile) -> dict[str, Any]:
         """For ``--json``."""
         return detection_summary(
             self.summaries,
             self.info.class_names,
             model=model,
             settings=self.settings.to_dict(),
+            seconds=profile.wall,
             failures=self.failures,
         )
 
@@ -189,7 +228,7 @@ class _Job:
         note(f"detections.json, annotated/ and index.html are in {self.out.path}")
 
     def require_complete(self) -> None:
-        """See that no picture failed.
+        """See that no picture failed, in whole or in part.
 
         Raises:
             FoveateError: If one did.
@@ -198,10 +237,17 @@ class _Job:
             return
         if len(self.paths) == 1:
             raise FoveateError(*self.failures.values())
-        done = f"the other {len(self.rows)} are done" if self.rows else "none is done"
+        whole = len(self.paths) - len(self.failures)
+        done = f"the other {whole} are done" if whole else "none is done"
         raise FoveateError(
             f"{len(self.failures)} of {len(self.paths)} pictures could not be done; {done}"
         )
+
+    def _failed(self, name: str, message: str) -> None:
+        """Keep the message; of a single picture it is told at the end."""
+        self.failures[name] = message
+        if len(self.paths) > 1:
+            note(f"foveate: {message}")
 
     def _write(self, result: Result) -> None:
         """Write a picture's results and list it: in the writer's thread, which Ctrl-C spares."""
@@ -210,8 +256,28 @@ class _Job:
                 return
             if self.out is not None:
                 self.out.write_picture(result)
-                self.gallery.add(result.pixels(), result)
+                self.gallery.add(result.source, result)
+            for text in result.notes:
+                note(f"{result.name}: {text}")
+            if result.unread:
+                self._failed(result.name, _unread(result))
+            elif self.wants_geo and result.geo is None:
+                self._failed(
+                    result.name,
+                    f"{result.name} says nowhere where it lies: its boxes "
+                    "have no coordinates; the rest is done",
+                )
             self.rows.append(picture_row(result))
             self.capped_tiles += result.capped_tiles
             if self.wants_json:
                 self.summaries.append(picture_summary(result, self.info.class_names))
+
+
+def _unread(result: Result) -> str:
+    """Which parts of a raster could not be read."""
+    blocks = [f"{x1},{y1} to {x2},{y2}" for x1, y1, x2, y2 in result.unread]
+    more = f" and {len(blocks) - _NAMED_BLOCKS} more" if len(blocks) > _NAMED_BLOCKS else ""
+    return (
+        f"{result.name}: {counted(len(blocks), 'block')} could not be read, at pixels "
+        f"{'; '.join(blocks[:_NAMED_BLOCKS])}{more}; all else is done"
+    )

@@ -18,7 +18,7 @@ from foveate.cli.arguments import OptionalFolder, OptionalText, RunFlags, RunOpt
 from foveate.cli.scoring import LEAST_SCORE, interval_metrics, label_map, relabel, score_run
 from foveate.cli.terminal import note, progress, show_json, show_table
 from foveate.data.formats import load_dataset
-from foveate.data.images import load_image, open_image
+from foveate.data.sources import open_source
 from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import (
     MAX_DETECTIONS,
@@ -31,13 +31,14 @@ from foveate.evaluation import (
 )
 from foveate.inference.folder import detect_folder
 from foveate.inference.model_info import ModelInfo
-from foveate.inference.pipeline import ImageResult, detect_image
-from foveate.inference.settings import run_settings
+from foveate.inference.pipeline import ImageResult
+from foveate.inference.settings import reading_of, run_settings, runner
 from foveate.reports.comparison import comparison_section
 from foveate.reports.page import Section, page_html, table_html
 from foveate.reports.results import Run, evaluation_summary
 from foveate.reports.tables import class_table, scores_table
-from foveate.structures import Dataset, Detections, Detector
+from foveate.structures import Dataset, Detections, Detector, UInt8Image
+from foveate.tiling import look
 
 _SHOWN_PICTURES = 8
 _PREDICTIONS_THRESHOLD = 0.3
@@ -161,17 +162,10 @@ def _run_model(
     labels = label_map(info.class_names, dataset)
     options = flags.run.options() | Options(plain=name == "plain")
     settings = run_settings(detector, options)
-    run = partial(
-        detect_image,
-        detector=detector,
-        plan=settings.plan,
-        merge=settings.merge,
-        score_threshold=min(LEAST_SCORE, settings.score_threshold),
-        size_multiple=settings.size_multiple,
-        padding=settings.padding,
-        batch_size=settings.batch_size,
-    )
+    least = min(LEAST_SCORE, settings.score_threshold)
+    run = runner(detector, replace(settings, score_threshold=least))
     samples = {sample.path: sample for sample in dataset.samples}
+    opened = partial(open_source, reading=settings.reading)
     predicted = _Predicted(name, {}, settings.score_threshold)
     with progress(name, len(samples)) as step:
 
@@ -181,7 +175,8 @@ def _run_model(
             failures[failure.path] = failure.message
             step()
 
-        for path, _, result in detect_folder(list(samples), open_image, run, fail):
+        # One at a time, so that each picture's time is its own.
+        for path, _, result in detect_folder(list(samples), opened, run, fail):
             sample = samples[path]
             if (result.width, result.height) != (sample.width, sample.height):
                 raise FoveateError(
@@ -229,7 +224,7 @@ def _report(
         for one in predicted:
             results = to_coco_results(dataset, one.predictions)
             out.write(f"predictions-{one.name}.json", json.dumps(results).encode())
-        sections = [Section("", table_html(table)), *_details(runs, predicted, dataset)]
+        sections = [Section("", table_html(table)), *_details(runs, predicted, dataset, flags)]
         page = page_html(f"{flags.subject} on {dataset.name}", sections)
         out.write("index.html", page.encode())
     if flags.json:
@@ -241,7 +236,7 @@ def _report(
 
 
 def _details(
-    runs: Sequence[Run], predicted: Sequence[_Predicted], dataset: Dataset
+    runs: Sequence[Run], predicted: Sequence[_Predicted], dataset: Dataset, flags: Evaluate
 ) -> list[Section]:
     """Figures by class, and the pictures where most goes wrong."""
     sections = []
@@ -255,11 +250,17 @@ def _details(
     for image_id in plain.results.keys() & tiled.results.keys():
         match = match_detections(_shown(tiled, image_id), samples[image_id].annotations)
         errors[image_id] = len(match.missed) + len(match.false)
+    reading = reading_of(flags.run.options())
+
+    def shown(path: Path) -> UInt8Image:
+        source = open_source(path, reading)
+        return look(source, (0, 0, source.width, source.height))
+
     worst = sorted(errors, key=lambda image_id: (-errors[image_id], image_id))
     for image_id in worst[:_SHOWN_PICTURES]:
         sections.append(
             comparison_section(
-                load_image(samples[image_id].path),
+                shown(samples[image_id].path),
                 replace(plain.results[image_id], detections=_shown(plain, image_id)),
                 replace(tiled.results[image_id], detections=_shown(tiled, image_id)),
                 dataset.class_names,

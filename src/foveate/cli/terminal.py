@@ -44,17 +44,33 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     Yields:
         To be called after each step.
     """
-    if total < 2:
-        yield lambda: None
-    elif sys.stderr.isatty():
-        with _bar(what, total) as step:
-            yield step
-    else:
-        yield _lines(what, total)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        show(done, total)
+
+    with progress_of(what) as show:
+        yield step
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_of(what: str) -> Iterator[Callable[[int, int], None]]:
+    """The same where the number of steps is known late.
+
+    Yields:
+        To be called with the steps done and the number of all steps.
+    """
+    if sys.stderr.isatty():
+        with _bar(what) as show:
+            yield show
+    else:
+        yield _lines(what)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -66,20 +82,18 @@ def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+        task = bar.add_task(what, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > 1)
 
 
-def _lines(what: str, total: int) -> Callable[[], None]:
-    done = 0
+def _lines(what: str) -> Callable[[int, int], None]:
     said = time.monotonic()
 
-    def step() -> None:
-        nonlocal done, said
-        done += 1
+    def show(done: int, total: int) -> None:
+        nonlocal said
         now = time.monotonic()
-        if now - said >= _QUIET_SECONDS:
+        if total > 1 and now - said >= _QUIET_SECONDS:
             said = now
             note(f"{what}: {done} of {total}")
 
-    return step
+    return show

@@ -35,6 +35,7 @@ class Header:
         bits: Bits a value, 0 where the format needs no check.
         inverted: Whether 0 is white (TIFF), which the decoder minds only up to 8 bits.
         end: Byte at which the pixels end, 0 where it is not in the header.
+        georeferenced: Whether it says where on the ground it lies (GeoTIFF).
     """
 
     format: str
@@ -45,6 +46,7 @@ class Header:
     bits: int = 0
     inverted: bool = False
     end: int = 0
+    georeferenced: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -75,6 +77,11 @@ def read_header(file: BinaryIO) -> Header:
         if magic.match(start):
             raise BrokenPictureError(f"is {what}")
     raise BrokenPictureError(NO_PICTURE)
+
+
+def is_vrt(file: BinaryIO) -> bool:
+    """Whether a file is a virtual raster, whatever its name."""
+    return _VRT.match(_bytes_at(file, 0, 4096, whole=False)) is not None
 
 
 def require_jpeg_end(data: bytes) -> None:
@@ -128,7 +135,8 @@ _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
 _JPEG_SIZE = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_ALONE = {0xFF, 0x01, *range(0xD0, 0xD9)}
 _BMP_HEADERS = {40, 52, 56, 64, 108, 124}
-_TIFF_WANTED = {256, 257, 258, 262, 273, 274, 277, 279, 324, 325}
+_GEO_KEYS = 34735
+_TIFF_WANTED = {256, 257, 258, 262, 273, 274, 277, 279, 324, 325, _GEO_KEYS}
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
@@ -249,6 +257,7 @@ def _read_tiff(file: BinaryIO) -> Header:
         end=max(
             (start + length for start, length in zip(starts, lengths, strict=False)), default=0
         ),
+        georeferenced=_GEO_KEYS in tags,
     )
 
 
@@ -288,10 +297,20 @@ _READERS: dict[re.Pattern[bytes], Callable[[BinaryIO], Header]] = {
     re.compile(rb"BM"): _read_bmp,
     re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"): _read_tiff,
 }
+RASTER_KINDS: dict[re.Pattern[bytes], str] = {
+    re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"): "GTiff",
+    re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"): "JP2OpenJPEG",
+    re.compile(rb"\xff\xd8\xff"): "JPEG",
+    re.compile(rb"\x89PNG\r\n\x1a\n"): "PNG",
+}
+"""The first bytes of what GDAL may open, and the driver that does."""
+_VRT = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<VRTDataset", re.DOTALL)
 _OTHERS = {
     re.compile(rb"....ftyp(hei|mif|avif)", re.DOTALL): "HEIC or AVIF; convert it to PNG or JPEG",
     re.compile(rb"....ftyp|RIFF....AVI |\x1aE\xdf\xa3", re.DOTALL): "a video, not a picture",
     re.compile(rb"GIF8"): "a GIF; convert it to PNG or JPEG",
-    re.compile(rb"\0\0\0\x0cjP"): "JPEG 2000; convert it to PNG or JPEG",
+    re.compile(
+        rb"\0\0\0\x0cjP"
+    ): "JPEG 2000; foveate detect reads it with: pip install 'foveate[raster]'",
     re.compile(rb"%PDF"): "a PDF, not a picture",
 }

@@ -7,12 +7,7 @@ pages or frames the first.
 - *Alpha*, and any fourth band, is dropped: what lies under it is what most detectors were
   trained on. (An 8-bit TIFF with unassociated alpha comes darkened by it: libtiff does so.)
 - *Exif orientation* is applied, so that boxes refer to the picture as it is viewed.
-- *Other value types* are scaled linearly to 0-255 from a range that holds every value, so that
-  nothing is clipped and a 12-bit picture in a 16-bit file is not black. The range is: 0-1 for
-  booleans and for floats up to 1 (0 to the maximum for floats that overshoot 1 but not 2);
-  otherwise 0 to the largest number of the fewest among 8, 10, 12, 14 and 16 bits that reach
-  the picture's maximum; and, with negative or still larger values, the picture's own minimum
-  to maximum.
+- *Other value types* are scaled to 0-255 by the rule of `foveate.data.values`.
 """
 
 from __future__ import annotations
@@ -36,16 +31,18 @@ from foveate.data.headers import (
     read_header,
     require_jpeg_end,
 )
-from foveate.errors import FoveateError
+from foveate.data.values import Reading, to_uint8
+from foveate.errors import FoveateError, UsageError
 from foveate.structures import Tile, UInt8Image
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 """File endings that a folder is searched for, in any case."""
 
+PLAIN = Reading()
+"""Red, green and blue, values by the rule."""
+
 MAX_PIXELS = 1_000_000_000
 """Pictures with more pixels than this are refused before decoding."""
-
-_BLOCK = 1 << 20  # values scaled at once
 
 # OpenCV describes on stderr what this module says in one line. Version 5 moved the function.
 if "OPENCV_LOG_LEVEL" not in os.environ:
@@ -90,18 +87,21 @@ class ArraySource:
         return self.array[y1:y2, x1:x2]
 
 
-def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> ArraySource:
+def open_image(path: str | Path, reading: Reading = PLAIN) -> ArraySource:
     """Load a picture as a source of tiles; arguments and errors as `load_image`."""
-    return ArraySource(Path(path).name, load_image(path, max_pixels))
+    return ArraySource(Path(path).name, load_image(path, reading=reading))
 
 
-def load_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8Image:
+def load_image(
+    path: str | Path, max_pixels: int = MAX_PIXELS, reading: Reading = PLAIN
+) -> UInt8Image:
     """Load a picture by the rules in the module's docstring.
 
     Args:
         path: JPEG, PNG, WebP, BMP or TIFF.
         max_pixels: Larger pictures are refused from their header, before decoding. OpenCV's own
             limits, 2**30 pixels and 2**20 a side, stay whatever is asked.
+        reading: Which bands and values.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB, contiguous.
@@ -116,7 +116,7 @@ def load_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8Image:
             header = read_header(file)
             _require_readable(header, max_pixels, file.seek(0, os.SEEK_END))
             file.seek(0)
-            return _decode(file.read(), header, str(path))
+            return _decode(file.read(), header, str(path), reading)
         except BrokenPictureError as error:
             raise FoveateError(f"{path} {error}") from None
         except (OSError, MemoryError) as error:
@@ -137,13 +137,15 @@ def image_size(path: str | Path) -> tuple[int, int]:
             raise FoveateError(f"{path} {error}") from None
 
 
-def as_image(array: Any, name: str = "array") -> UInt8Image:
+def as_image(array: Any, name: str = "array", reading: Reading = PLAIN) -> UInt8Image:
     """Bring an array in memory to ``(H, W, 3)`` uint8 by the rules in the module's docstring.
 
     Args:
         array: ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; booleans,
-            whole numbers or floats. Anything that numpy can view as such.
+            whole numbers or floats. Anything that numpy can view as such. With bands asked for,
+            ``(H, W, C)`` of any C.
         name: What messages call it.
+        reading: Which bands and values.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB: `array` itself, not a copy, if it is that already.
@@ -157,8 +159,10 @@ def as_image(array: Any, name: str = "array") -> UInt8Image:
         raise FoveateError(f"{name}: a picture's rows are all of one length") from None
     if values.dtype.kind not in "buif":
         raise FoveateError(f"{name}: a picture holds numbers, got dtype {values.dtype}")
+    if reading.bands is not None:
+        values = _only_bands(values, name, reading.bands)
     bands = values.shape[2] if values.ndim == 3 else 1
-    if values.ndim not in (2, 3) or bands not in (1, 3, 4):
+    if values.ndim not in (2, 3) or (bands not in (1, 3, 4) and reading.bands is None):
         hint = "; put the channels last" if values.ndim == 3 and values.shape[0] in (1, 3) else ""
         raise FoveateError(
             f"{name}: expected a picture of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), "
@@ -166,8 +170,17 @@ def as_image(array: Any, name: str = "array") -> UInt8Image:
         )
     if values.size == 0:
         raise FoveateError(f"{name}: a picture has at least one pixel, got shape {values.shape}")
-    pixels = _to_uint8(values[..., :3] if bands == 4 else values, name)
-    return pixels if bands >= 3 else np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
+    opaque = values[..., :3] if bands == 4 and reading.bands is None else values
+    pixels = to_uint8(opaque, name, reading.values)
+    return pixels if bands > 1 else np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
+
+
+def _only_bands(values: NDArray[Any], name: str, bands: tuple[int, ...]) -> NDArray[Any]:
+    """``(H, W, len(bands))``: the bands asked for, in that order."""
+    stacked = values[..., None] if values.ndim == 2 else values
+    if stacked.ndim == 3 and max(bands) > stacked.shape[2]:
+        raise UsageError(f"{name} has {stacked.shape[2]} bands; there is no band {max(bands)}")
+    return stacked[..., [band - 1 for band in bands]]
 
 
 def find_images(source: str | Path, nested: bool = False) -> list[Path]:
@@ -247,27 +260,40 @@ def _require_readable(header: Header, max_pixels: int, file_size: int) -> None:
         raise BrokenPictureError("was cut short: its pixels should go on after the end of the file")
 
 
-def _decode(data: bytes, header: Header, name: str) -> UInt8Image:
+def _decode(data: bytes, header: Header, name: str, reading: Reading) -> UInt8Image:
+    how = cv2.IMREAD_UNCHANGED
     if header.format == "JPEG":
         require_jpeg_end(data)
+        # Always of 8 bits; this spares a copy.
+        how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     elif header.format == "PNG":
         data = essential_png(data)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except cv2.error:
         pixels = None
     if pixels is None:
         raise BrokenPictureError(
             f"cannot be decoded: a damaged {header.format}, or of a rare kind or size"
         )
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        pixels = pixels[..., :3]
-    order = cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB
-    rgb = np.asarray(cv2.cvtColor(_to_uint8(pixels, name), order), np.uint8)
+    if header.format != "JPEG":
+        pixels = _rgb_first(pixels, reading)
+    rgb = as_image(pixels, name, reading)
     if header.inverted and header.bits > 8:
         rgb = 255 - rgb
     # OpenCV turns TIFFs itself.
     return rgb if header.format == "TIFF" else _upright(rgb, header.orientation)
+
+
+def _rgb_first(pixels: NDArray[Any], reading: Reading) -> NDArray[Any]:
+    """OpenCV's order to red, green, blue; alpha is kept only where bands are asked for."""
+    if pixels.ndim == 2:
+        return pixels
+    order = [2, 1, 0, 3][: pixels.shape[2] if reading.bands else 3]
+    if pixels.dtype != np.uint8 or len(order) == 4:
+        return pixels[..., order]
+    how = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+    return np.asarray(cv2.cvtColor(pixels, how))
 
 
 def _upright(image: UInt8Image, orientation: int) -> UInt8Image:
@@ -279,33 +305,3 @@ def _upright(image: UInt8Image, orientation: int) -> UInt8Image:
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
     return np.ascontiguousarray(image)
-
-
-def _to_uint8(values: NDArray[Any], name: str) -> UInt8Image:
-    """Scale any real values to 0-255; the same array if it is uint8."""
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype == bool:
-        return values.astype(np.uint8) * np.uint8(255)
-    low, high = _value_range(values, name)
-    scale = 255 / (high - low) if high > low else 0.0
-    image = np.empty(values.shape, np.uint8)
-    rows = max(1, _BLOCK // values[0].size)
-    for start in range(0, len(values), rows):  # by blocks: no float copy of a large picture
-        block = values[start : start + rows].astype(np.float64)
-        image[start : start + rows] = np.rint((block - low) * scale)
-    return image
-
-
-def _value_range(values: NDArray[Any], name: str) -> tuple[float, float]:
-    """The range that becomes 0-255; the module's docstring states the rule."""
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise FoveateError(f"{name}: has values that are not finite; fill them in first")
-    if low >= 0:
-        if values.dtype.kind == "f" and high <= 2:
-            return 0.0, max(1.0, high)
-        for bits in (8, 10, 12, 14, 16):
-            if high <= 2**bits - 1:
-                return 0.0, 2.0**bits - 1
-    return low, high

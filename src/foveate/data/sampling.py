@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from foveate.config import Config
@@ -35,6 +36,9 @@ class SamplingConfig(Config):
         on_object: Probability that a tile is centred near an object rather than anywhere.
         balance_classes: Near which object: of each class of the picture as often as of any other.
         size_power: Pictures are drawn in proportion to (tiles they hold) to this power.
+        repeat_below: Pictures with a class that fewer than this share of the pictures hold are
+            drawn more often, by sqrt(repeat_below / share): the repeat factor of LVIS (Gupta 2019,
+            arXiv:1908.03195). 0 draws all alike.
         keep_visible: Objects with at least this share of their area in the tile are labelled,
             with the box of the visible part; the others are ignored, neither right nor wrong.
         cache_megabytes: Memory for decoded pictures, per worker.
@@ -43,6 +47,7 @@ class SamplingConfig(Config):
     on_object: float = Field(default=0.7, ge=0, le=1)
     balance_classes: bool = True
     size_power: float = Field(default=0.5, ge=0, le=1)
+    repeat_below: float = Field(default=0.0, ge=0, le=1)
     keep_visible: float = Field(default=0.3, ge=0, le=1)
     cache_megabytes: int = Field(default=2000, ge=0)
 
@@ -62,6 +67,21 @@ class TrainingTile:
     boxes: FloatArray
     labels: IntArray
     ignore: FloatArray
+
+
+def repeat_factors(dataset: Dataset, below: float) -> NDArray[np.float64]:
+    """How much more often each picture is drawn for the rarest of its classes, ``(S,)``, 1 or more.
+
+    Args:
+        dataset: Labelled pictures; ignored objects do not count.
+        below: Classes in a smaller share of the pictures than this are rare.
+    """
+    held = np.zeros((len(dataset), len(dataset.class_names)), bool)
+    for row, sample in enumerate(dataset.samples):
+        held[row, sample.annotations.labels[~sample.annotations.ignore]] = True
+    share = np.maximum(held.mean(axis=0), 1 / max(1, len(dataset)))  # (C,)
+    factors: NDArray[np.float64] = np.where(held, np.sqrt(below / share), 1).max(axis=1, initial=1)
+    return factors
 
 
 class TileSampler:
@@ -94,7 +114,8 @@ class TileSampler:
         self._cached_bytes = 0
         region = (size / scale) ** 2
         tiles = np.array([max(1.0, s.width * s.height / region) for s in dataset.samples])
-        self._weights = tiles**sampling.size_power / np.sum(tiles**sampling.size_power)
+        weights = tiles**sampling.size_power * repeat_factors(dataset, sampling.repeat_below)
+        self._weights = weights / weights.sum()
 
     def __call__(self, index: int) -> TrainingTile:
         """Draw tile `index`."""

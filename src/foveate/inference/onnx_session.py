@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,16 +48,31 @@ class OnnxSessions:
         self.path = path
         self.parallel = threads or _processors()
         self.single = _open_session(path, 1)
+        self._pool = ThreadPoolExecutor(self.parallel, "foveate-onnx")
 
     def each(
         self, work: Callable[[onnxruntime.InferenceSession, T], R], items: Sequence[T]
     ) -> list[R]:
         """``work(session, item)`` of every item, in their order; each by itself."""
-        if self.parallel == 1:
-            return [work(self.single, item) for item in items]
         if len(items) == 1:
             return [work(self._shared, items[0])]
-        return list(self._pool.map(partial(work, self.single), items))
+        return self.start(work, items)()
+
+    def start(
+        self, work: Callable[[onnxruntime.InferenceSession, T], R], items: Sequence[T]
+    ) -> Callable[[], list[R]]:
+        """Begin ``work(session, item)`` of every item, each by one thread.
+
+        Returns:
+            Waits for all of them, and gives their results in order.
+        """
+        futures = [self._pool.submit(work, self.single, item) for item in items]
+
+        def results() -> list[R]:
+            wait(futures)  # all: after an error, too, none may still use its item
+            return [future.result() for future in futures]
+
+        return results
 
     def run(
         self,
@@ -82,11 +97,7 @@ class OnnxSessions:
     @cached_property
     def _shared(self) -> onnxruntime.InferenceSession:
         """All threads on one image."""
-        return _open_session(self.path, self.parallel)
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.parallel, "foveate-onnx")
+        return self.single if self.parallel == 1 else _open_session(self.path, self.parallel)
 
 
 def _processors() -> int:

@@ -1,17 +1,20 @@
 """Run a detector over one picture of any size: tile, detect, merge.
 
-Three things happen at once: a thread cuts and scales the next batch of tiles, the calling thread
-runs the detector (ONNX Runtime releases the interpreter meanwhile), and a second thread carries
-the previous batch's boxes to the picture. The detector stays in the caller's thread because some
-(torch's gradient mode, for one) keep state by thread.
+Three things happen at once: a thread cuts and scales the next batch of tiles, the detector works
+(ONNX Runtime releases the interpreter meanwhile), and another thread carries the previous batch's
+boxes to the picture. A detector that can be handed work without waiting for it (`start`) always has
+the next batch in its queue, so that none of its threads waits for the slowest tile of a batch. Any
+other callable stays in the caller's thread, because some keep state by thread (torch's gradient
+mode, for one).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, cast
 
@@ -19,13 +22,25 @@ import numpy as np
 
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.batching import BatchSizer, sizer_for
+from foveate.inference.profile import Profile
 from foveate.merge import MergeConfig, merge_tiles
-from foveate.structures import Detections, Detector, ImageSource, Tile, TiledDetections, UInt8Image
+from foveate.structures import (
+    Detections,
+    Detector,
+    GeoReference,
+    ImageSource,
+    Tile,
+    TiledDetections,
+    UInt8Image,
+)
 from foveate.structures.boxes import valid_boxes
 from foveate.tiling import TilePlan, canvas_size, plan_tiles, show_tile
 
-Batches: TypeAlias = Generator[tuple[Sequence[Tile], Sequence[UInt8Image]]]
-"""Groups of tiles, each with what the detector is shown of them."""
+Wait: TypeAlias = Callable[[], list[Detections]]
+"""Gives a batch's results when they are there."""
+
+OnTiles: TypeAlias = Callable[[int, int], None]
+"""Told how many tiles are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +53,10 @@ class ImageResult:
         height: Picture pixels.
         detections: Merged, in picture pixels, best first.
         tiles: That the network was shown.
-        seconds: Wall time of tiling, detection and merging; reading the file is not in it.
+        seconds: Wall time of tiling, detection and merging; decoding a file is not in it.
         capped_tiles: Tiles that gave as many boxes as the model can give one: some may be missing.
+        skipped_tiles: Tiles without anything to look at, which the network was not shown.
+        geo: Where the picture lies, if its source says so.
     """
 
     name: str
@@ -49,6 +66,8 @@ class ImageResult:
     tiles: list[Tile]
     seconds: float
     capped_tiles: int
+    skipped_tiles: int = 0
+    geo: GeoReference | None = None
 
 
 class _Placed(NamedTuple):
@@ -68,6 +87,9 @@ def detect_image(
     size_multiple: int = 32,
     padding: int = 0,
     batch_size: int | None = None,
+    alone: bool = True,
+    on_tiles: OnTiles | None = None,
+    profile: Profile | None = None,
 ) -> ImageResult:
     """Detect objects in one picture.
 
@@ -84,6 +106,10 @@ def detect_image(
         size_multiple: The tiles' canvas has sides that are multiples of this.
         padding: Value around tiles smaller than the canvas, 0 to 255.
         batch_size: Tiles a call; None chooses by measurement.
+        alone: Whether no other picture is worked on meanwhile: then a single tile gets all of
+            the detector's threads.
+        on_tiles: Told after each batch, in the calling thread; what it raises ends the run.
+        profile: Where times are added to.
 
     Raises:
         FoveateError: If the picture cannot be read or does not suit the detector.
@@ -91,77 +117,191 @@ def detect_image(
     """
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
+    profile = profile or Profile()
     started = time.perf_counter()
     tiles = plan_tiles(source.width, source.height, plan, size_multiple)
     canvas = canvas_size(tiles, size_multiple)
-    sizer = BatchSizer([batch_size]) if batch_size else sizer_for(detector, canvas)
-    batches = _batches(source, tiles, canvas, padding, sizer)
-    parts = _detect_tiles(batches, detector, sizer, score_threshold)
+    start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
+    run = _Run(detector, start, _sizer(detector, start, canvas, batch_size), profile)
+    packer = _Packer(source, tiles, canvas, padding, run.memory, profile)
+    parts = run.over(packer, score_threshold, on_tiles)
     most = getattr(detector, "max_detections", None)
     capped = 0 if most is None else sum(part.above >= most for part in parts)
     size = (source.width, source.height)
-    tiled = TiledDetections.gather([part.detections for part in parts], tiles, size)
-    merged = merge_tiles(tiled, merge)
+    with profile.stage("merge"):
+        shown = packer.shown
+        tiled = TiledDetections.gather([part.detections for part in parts], shown, size)
+        merged = merge_tiles(tiled, merge)
     seconds = time.perf_counter() - started
-    return ImageResult(source.name, *size, merged, tiles, seconds, capped)
+    skipped = len(tiles) - len(shown)
+    geo = getattr(source, "geo", None)
+    return ImageResult(source.name, *size, merged, shown, seconds, capped, skipped, geo)
 
 
-def _detect_tiles(
-    batches: Batches, detector: Detector, sizer: BatchSizer, score_threshold: float
-) -> list[_Placed]:
-    futures: list[Future[list[_Placed]]] = []
-    with ThreadPoolExecutor(1, "foveate-boxes") as placer, closing(batches):
-        for group, batch in batches:
-            started = time.perf_counter()
-            found = detector(batch)
-            sizer.record(len(group), time.perf_counter() - started)
-            if len(found) != len(group):
-                raise FoveateError(
-                    f"the detector returned {len(found)} results for {len(group)} images; "
-                    f"expected one Detections an image"
-                )
-            futures.append(placer.submit(_place, found, group, score_threshold))
-        return [part for future in futures for part in future.result()]
-
-
-def _batches(
-    source: ImageSource,
-    tiles: Sequence[Tile],
+def _sizer(
+    detector: Detector,
+    start: Callable[..., Wait] | None,
     canvas: tuple[int, int],
-    padding: int,
-    sizer: BatchSizer,
-) -> Batches:
-    """Groups of tiles with their batch; while one is used, a thread prepares the next.
+    batch_size: int | None,
+) -> BatchSizer:
+    """How many tiles make a batch: enough to keep the detector busy."""
+    if batch_size:
+        return BatchSizer([batch_size])
+    if start is not None:
+        return BatchSizer([getattr(detector, "parallel", 1)])
+    return sizer_for(detector, canvas)
 
-    A batch's memory is one of two buffers: it stays valid until the next batch is asked for.
+
+class _Packer:
+    """Packs tiles into batches, in turn, skipping those without anything to look at.
+
+    Args:
+        source: The picture.
+        tiles: All of them.
+        canvas: Width and height that each is shown on.
+        padding: Value around a tile smaller than that.
+        memory: Batches that stay valid at once; the oldest one's memory is used again.
+        profile: Where the time is added to.
+
+    Attributes:
+        shown: Tiles packed so far.
+        passed: Tiles packed or skipped so far.
+        total: All tiles.
     """
-    width, height = canvas
-    channels = source.read(Tile(0, 0, 1, 1, 1, 1)).shape[2]
-    most = min(len(tiles), sizer.largest)
-    buffers = [np.empty((most, height, width, channels), np.uint8) for _ in range(2)]
-    with ThreadPoolExecutor(1, "foveate-tiles") as producer:
 
-        def prepare(start: int, buffer: UInt8Image) -> tuple[Sequence[Tile], Future[UInt8Image]]:
-            group = tiles[start : start + min(most, sizer.size)]
-            return group, producer.submit(_show, source, group, buffer, padding)
+    def __init__(
+        self,
+        source: ImageSource,
+        tiles: Sequence[Tile],
+        canvas: tuple[int, int],
+        padding: int,
+        memory: int,
+        profile: Profile,
+    ) -> None:
+        self._source, self._canvas, self._padding = source, canvas, padding
+        self._waiting: Iterator[Tile] = iter(tiles)
+        self._buffers: deque[UInt8Image | None] = deque([None] * memory)
+        self._profile = profile
+        self.shown: list[Tile] = []
+        self.passed = 0
+        self.total = len(tiles)
 
-        start = turn = 0
-        group, pending = prepare(start, buffers[turn])
-        while group:
-            batch = pending.result()
-            start, turn = start + len(group), 1 - turn
-            upcoming, pending = prepare(start, buffers[turn])
-            # An array of images is a sequence of images; its type cannot say so.
-            yield group, cast("Sequence[UInt8Image]", batch)
-            group = upcoming
+    def __call__(self, size: int) -> tuple[list[Tile], UInt8Image]:
+        """The next `size` tiles, fewer at the end, and what the detector is shown of them."""
+        with self._profile.stage("tiles"):
+            self._buffers.rotate(-1)
+            group: list[Tile] = []
+            buffer = self._buffers[0]
+            for tile in self._waiting:
+                self.passed += 1
+                region = self._source.read(tile)
+                if region is None:
+                    continue
+                if buffer is None or len(buffer) < size:
+                    # Unused memory costs nothing: it is given out page by page.
+                    width, height = self._canvas
+                    buffer = np.empty((size, height, width, region.shape[2]), np.uint8)
+                    self._buffers[0] = buffer
+                show_tile(region, tile, buffer[len(group)], self._padding)
+                group.append(tile)
+                if len(group) == size:
+                    break
+            self.shown += group
+            return group, np.empty(0, np.uint8) if buffer is None else buffer[: len(group)]
 
 
-def _show(
-    source: ImageSource, tiles: Sequence[Tile], buffer: UInt8Image, padding: int
-) -> UInt8Image:
-    for canvas, tile in zip(buffer, tiles, strict=False):
-        show_tile(source.read(tile), tile, canvas, padding)
-    return buffer[: len(tiles)]
+class _Run:
+    """A detector at work on one picture's batches.
+
+    Attributes:
+        memory: Batches that must stay valid at once: the one being packed, the one at work and, if
+            work is handed over without waiting, the one in the queue.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        start: Callable[[Sequence[UInt8Image]], Wait] | None,
+        sizer: BatchSizer,
+        profile: Profile,
+    ) -> None:
+        self._detector, self._start = detector, start
+        self._sizer, self._profile = sizer, profile
+        self._queue = 0 if start is None else 1
+        self.memory = self._queue + 2
+
+    def over(
+        self, packer: _Packer, score_threshold: float, on_tiles: OnTiles | None
+    ) -> list[_Placed]:
+        """What every tile gave, in their order."""
+        placed: list[Future[list[_Placed]]] = []
+        pending: deque[tuple[list[Tile], Wait, int]] = deque()
+        with (
+            ThreadPoolExecutor(1, "foveate-tiles") as producer,
+            ThreadPoolExecutor(1, "foveate-boxes") as placer,
+        ):
+
+            def finish() -> None:
+                group, wait, passed = pending.popleft()
+                found = self._finished(wait, len(group))
+                placed.append(placer.submit(self._place, found, group, score_threshold))
+                if on_tiles is not None:
+                    on_tiles(passed, packer.total)
+
+            try:
+                upcoming = producer.submit(packer, self._sizer.size)
+                while (packed := upcoming.result())[0]:
+                    group, batch = packed
+                    passed = packer.passed
+                    upcoming = producer.submit(packer, self._sizer.size)
+                    pending.append((group, self._started(batch), passed))
+                    while len(pending) > self._queue:
+                        finish()
+                while pending:
+                    finish()
+            finally:
+                for _, wait, _ in pending:  # after an error: its memory must not be used again
+                    self._abandon(wait)
+        return [part for future in placed for part in future.result()]
+
+    def _started(self, batch: UInt8Image) -> Wait:
+        """Hand a batch over, or work on it at once."""
+        # An array of images is a sequence of images; its type cannot say so.
+        images = cast("Sequence[UInt8Image]", batch)
+        self._profile.network_begins()
+        if self._start is not None:
+            return self._start(images)
+        started = time.perf_counter()
+        try:
+            found = self._detector(images)
+        except BaseException:
+            self._profile.network_ends()
+            raise
+        self._sizer.record(len(batch), time.perf_counter() - started)
+        return lambda: found
+
+    def _finished(self, wait: Wait, count: int) -> list[Detections]:
+        try:
+            found = wait()
+        finally:
+            self._profile.network_ends()
+        if len(found) != count:
+            raise FoveateError(
+                f"the detector returned {len(found)} results for {count} images; "
+                f"expected one Detections an image"
+            )
+        return found
+
+    def _abandon(self, wait: Wait) -> None:
+        with suppress(FoveateError):
+            wait()
+        self._profile.network_ends()
+
+    def _place(
+        self, found: Sequence[Detections], tiles: Sequence[Tile], score_threshold: float
+    ) -> list[_Placed]:
+        with self._profile.stage("boxes"):
+            return _place(found, tiles, score_threshold)
 
 
 def _place(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypedDict, get_args
 
 from pydantic import ValidationError
 
 from foveate.config import describe
+from foveate.data.values import Reading, ValueRange
 from foveate.errors import UsageError
+from foveate.inference.folder import Runner
 from foveate.inference.model_info import ModelInfo
+from foveate.inference.pipeline import detect_image
+from foveate.inference.profile import Profile
 from foveate.merge.config import MergeConfig, MergeMethod
 from foveate.structures import Detector
 from foveate.tiling import TilePlan
@@ -31,6 +37,8 @@ class Options(TypedDict, total=False):
         merge: Name of a merge, or its whole configuration.
         threshold: Least score of a detection, in ``[0, 1]``.
         batch_size: Tiles a call of the detector; None chooses by measurement.
+        bands: Numbers of the bands to show, from 1, in the model's order.
+        value_range: Values shown as black and as white; or text, such as ``2%:98%``.
     """
 
     tile: int | None
@@ -41,11 +49,13 @@ class Options(TypedDict, total=False):
     merge: str | MergeConfig | None
     threshold: float | None
     batch_size: int | None
+    bands: Sequence[int] | None
+    value_range: tuple[float, float] | str | None
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """Everything `detect_image` needs besides the picture and the detector.
+    """Everything a run needs besides the pictures and the detector.
 
     Attributes:
         plan: Tile geometry.
@@ -54,6 +64,7 @@ class RunSettings:
         size_multiple: Of the sides of what the detector is shown, network pixels.
         padding: Value around a picture smaller than a tile, 0 to 255.
         batch_size: Tiles a call; None measures.
+        reading: Which bands and values of a picture are shown.
     """
 
     plan: TilePlan
@@ -62,6 +73,7 @@ class RunSettings:
     size_multiple: int
     padding: int
     batch_size: int | None
+    reading: Reading
 
     def to_dict(self) -> dict[str, Any]:
         """What decides the result, as plain data."""
@@ -69,6 +81,8 @@ class RunSettings:
             "tile_plan": self.plan.model_dump(mode="json"),
             "merge": self.merge.model_dump(mode="json"),
             "score_threshold": self.score_threshold,
+            "bands": self.reading.bands,
+            "value_range": str(self.reading.values) if self.reading.values else None,
         }
 
     def __str__(self) -> str:
@@ -81,6 +95,21 @@ class RunSettings:
             also = ", and the whole picture" if plan.full_image else ""
             tiles = f"tiles of {plan.size} px overlapping {plan.overlap_pixels} px{scale}{also}"
         return f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
+
+
+def runner(detector: Detector, settings: RunSettings, profile: Profile | None = None) -> Runner:
+    """`detect_image` with everything settled but the picture."""
+    return partial(
+        detect_image,
+        detector=detector,
+        plan=settings.plan,
+        merge=settings.merge,
+        score_threshold=settings.score_threshold,
+        size_multiple=settings.size_multiple,
+        padding=settings.padding,
+        batch_size=settings.batch_size,
+        profile=profile,
+    )
 
 
 def model_info(detector: Detector) -> ModelInfo | None:
@@ -116,7 +145,17 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
         else ModelInfo.model_fields["size_multiple"].default,
         padding=info.padding if info else 0,
         batch_size=batch_size,
+        reading=reading_of(options),
     )
+
+
+def reading_of(options: Options) -> Reading:
+    """Which bands and values of a picture the options ask for."""
+    bands, asked = options.get("bands"), options.get("value_range")
+    values = None
+    if asked is not None:
+        values = ValueRange.parse(asked) if isinstance(asked, str) else ValueRange(*asked)
+    return Reading(None if bands is None else tuple(bands), values)
 
 
 def _plan(info: ModelInfo | None, options: Options) -> TilePlan:

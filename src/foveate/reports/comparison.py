@@ -163,9 +163,10 @@ def _closer(image: UInt8Image, sides: Sequence[_Side], gained: FloatArray) -> st
 
 
 def _pair(image: UInt8Image, sides: Sequence[_Side], region: Region) -> str:
+    x1, y1, x2, y2 = region
     crops = []
     for side in sides:
-        svg = crop_svg(image, side.layers, region, side.name, side.scale)
+        svg = crop_svg(image[y1:y2, x1:x2], side.layers, region, side.name, side.scale)
         crops.append(f"<div>{svg}<figcaption>{side.name}, {side.scale:.2f}x</figcaption></div>")
     return f'<figure class="pair crop">{"".join(crops)}</figure>'
 

@@ -30,7 +30,7 @@ _CLEAR = 3.0  # shown pixels between a small object and its outline
 _LEAST = 9.0  # least side of an outline, shown pixels
 _LOSSLESS_SIDE = 160  # pixels; smaller crops are PNG, since JPEG would smear what they are to show
 _LEAST_SIDE = 64  # pixels of an embedded picture, however few bytes it may have
-_LONGEST = 1600  # pixels of an embedded picture
+LONGEST = 1600  # pixels of an embedded picture
 _SHOWN_WIDTH, _SHOWN_HEIGHT = 960.0, 900.0  # most of a picture on the page, CSS pixels
 _CROP_WIDTH = 230.0
 _CROP_BYTES = 14_000
@@ -69,7 +69,7 @@ def encode_picture(image: UInt8Image, most_bytes: int) -> str:
         data = _encode(image, ".png")
         if len(data) <= most_bytes:
             return _uri("png", data)
-    scale = min(1.0, _LONGEST / max(image.shape[:2]))
+    scale = min(1.0, LONGEST / max(image.shape[:2]))
     while True:
         shown = resized(image, scale)
         for quality in (88, 76, 64):
@@ -153,14 +153,14 @@ def crop_svg(
     """A part of a picture, large, its pixels as they are.
 
     Args:
-        image: The whole picture, ``(H, W, C)``.
+        image: The part, ``(H, W, C)``, all of its pixels.
         layers: Outlines on the whole picture.
-        region: The part.
+        region: Where the part lies in it.
         label: What it shows.
         scale: Below 1, the part as a network sees it that is shown the picture at this scale.
     """
     x1, y1, x2, y2 = region
-    uri = encode_picture(resized(image[y1:y2, x1:x2], min(scale, 1.0)), _CROP_BYTES)
+    uri = encode_picture(resized(image, min(scale, 1.0)), _CROP_BYTES)
     group = outlines(layers, region, _CROP_WIDTH, 'class="boxes"')
     return picture_svg(uri, (x2 - x1, y2 - y1), [group], label, "pixels")
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from foveate.evaluation import Interval, Outcomes, Scores, to_coco_results
-from foveate.structures import Detections, Tile
+from foveate.structures import Detections, GeoReference, Tile
 
 
 class PictureResult(Protocol):
@@ -53,6 +53,16 @@ class PictureResult(Protocol):
     @property
     def capped_tiles(self) -> int:
         """Tiles that gave as many boxes as the model can give one."""
+        ...
+
+    @property
+    def skipped_tiles(self) -> int:
+        """Tiles without anything to look at."""
+        ...
+
+    @property
+    def geo(self) -> GeoReference | None:
+        """Where the picture lies, if it says so."""
         ...
 
 
@@ -123,6 +133,7 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         - `tiles`: how many the network was shown.
         - `capped_tiles`: how many of them gave as many boxes as the model can give one, so that
           some objects may be missing.
+        - `skipped_tiles`: how many it was not shown because nothing is in them.
         - `seconds`: wall time of tiling, detection and merging.
         - `counts`: class name to number of objects.
         - `boxes`: xyxy pixels, `scores`, `labels` (indices into `class_names`), best first as
@@ -135,6 +146,7 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         "height": picture.height,
         "tiles": len(picture.tiles),
         "capped_tiles": picture.capped_tiles,
+        "skipped_tiles": picture.skipped_tiles,
         "seconds": round(picture.seconds, 4),
         "counts": class_counts(found, class_names),
         "boxes": np.round(found.boxes.astype(np.float64), 3).tolist(),
@@ -149,6 +161,7 @@ def detection_summary(
     *,
     model: str,
     settings: Mapping[str, Any],
+    seconds: float,
     failures: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """All that ``foveate detect --json`` prints.
@@ -158,6 +171,7 @@ def detection_summary(
         class_names: In the order of the labels.
         model: Name or path.
         settings: Tile plan, merge and threshold in plain data.
+        seconds: Wall time of all, in which several pictures may be worked on at once.
         failures: Picture to the reason why it could not be done.
 
     Returns:
@@ -184,7 +198,7 @@ def detection_summary(
             "detections": sum(len(picture["boxes"]) for picture in pictures),
             "tiles": sum(picture["tiles"] for picture in pictures),
             "capped_tiles": sum(picture["capped_tiles"] for picture in pictures),
-            "seconds": round(sum(picture["seconds"] for picture in pictures), 4),
+            "seconds": round(seconds, 4),
             "counts": counts,
         },
     }

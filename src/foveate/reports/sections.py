@@ -9,6 +9,7 @@ import numpy as np
 
 from foveate.reports.charts import SizeBars, size_chart
 from foveate.reports.figures import (
+    LONGEST,
     MOST_OUTLINES,
     Layer,
     Region,
@@ -25,7 +26,8 @@ from foveate.reports.page import Section, table_html
 from foveate.reports.palette import class_colour, css
 from foveate.reports.results import PictureResult, class_counts
 from foveate.reports.tables import Table, counted, picture_row, pictures_table
-from foveate.structures import Detections, UInt8Image
+from foveate.structures import Detections, ImageSource
+from foveate.tiling import look
 
 MOST_PICTURES = 20
 """Pictures shown on a page; further ones are counted only."""
@@ -51,16 +53,16 @@ class Gallery:
         self._rows: list[tuple[str, ...]] = []
         self._capped_tiles = 0
 
-    def add(self, image: UInt8Image, result: PictureResult) -> None:
+    def add(self, source: ImageSource, result: PictureResult) -> None:
         """Add a picture.
 
         Args:
-            image: ``(H, W, C)``; encoded at once if it is shown, and not kept.
+            source: Its pixels; read and encoded at once if it is shown, and not kept.
             result: What was found in it.
         """
         if len(self._rows) < self._most:
             budget = _FIRST_BYTES if len(self._rows) < _WELL_SHOWN else _LATER_BYTES
-            self._sections.append(picture_section(image, result, self._class_names, budget))
+            self._sections.append(picture_section(source, result, self._class_names, budget))
         self._rows.append(picture_row(result))
         self._capped_tiles += result.capped_tiles
 
@@ -77,7 +79,7 @@ class Gallery:
 
 
 def picture_section(
-    image: UInt8Image,
+    source: ImageSource,
     result: PictureResult,
     class_names: Sequence[str],
     most_bytes: int = _FIRST_BYTES,
@@ -85,7 +87,7 @@ def picture_section(
     """One picture: outlines, crops at full resolution, counts by class, histogram of sizes.
 
     Args:
-        image: ``(H, W, C)``.
+        source: Its pixels; of a large one, only what is shown is read.
         result: What was found in it.
         class_names: In the order of the labels.
         most_bytes: Of the embedded picture before base64.
@@ -95,7 +97,7 @@ def picture_section(
     layers = class_layers(found)
     size = (result.width, result.height)
     regions = choose_regions(found.boxes, size, _CROPS)
-    crops = [_crop(image, layers, region, number) for number, region in enumerate(regions, 1)]
+    crops = [_crop(source, layers, region, number) for number, region in enumerate(regions, 1)]
     note = f'<p class="note">The best {len(found)} are outlined; {omitted} more are not.</p>'
     aside = (
         _counts(result.detections, class_names)
@@ -105,7 +107,7 @@ def picture_section(
         + f'<p class="note">{_how(result)}</p>'
     )
     closer = f'<h3>At full resolution</h3><div class="crops">{"".join(crops)}</div>'
-    picture = _picture(image, result, layers, regions, most_bytes)
+    picture = _picture(source, result, layers, regions, most_bytes)
     body = f'<div class="split">{picture}<aside>{aside}</aside></div>'
     return Section(result.name, body + (closer if crops else ""))
 
@@ -132,7 +134,7 @@ def class_key(class_names: Sequence[str]) -> str:
 
 
 def _picture(
-    image: UInt8Image,
+    source: ImageSource,
     result: PictureResult,
     layers: Sequence[Layer],
     regions: Sequence[Region],
@@ -142,15 +144,15 @@ def _picture(
     width = shown_width(size)
     whole = (0, 0, *size)
     groups = [outlines(layers, whole, width, 'class="boxes"'), marks(regions, size[0] / width)]
-    uri = encode_picture(image, most_bytes)
+    uri = encode_picture(look(source, whole, LONGEST), most_bytes)
     label = f"{result.name}: {len(result.detections)} objects"
     return (
         f'<figure style="max-width:{width:.0f}px">{picture_svg(uri, size, groups, label)}</figure>'
     )
 
 
-def _crop(image: UInt8Image, layers: Sequence[Layer], region: Region, number: int) -> str:
-    svg = crop_svg(image, layers, region, f"Part {number}")
+def _crop(source: ImageSource, layers: Sequence[Layer], region: Region, number: int) -> str:
+    svg = crop_svg(look(source, region), layers, region, f"Part {number}")
     side = f"{region[2] - region[0]} x {region[3] - region[1]} pixels"
     return f'<figure class="crop">{svg}<figcaption>{number}: {side}</figcaption></figure>'
 
@@ -164,6 +166,8 @@ def _counts(detections: Detections, class_names: Sequence[str]) -> str:
 def _how(result: PictureResult) -> str:
     tiles = counted(len(result.tiles), "tile")
     text = f"{result.width} x {result.height} pixels, {tiles}, {result.seconds:.2f} s."
+    if result.skipped_tiles:
+        text += f" {counted(result.skipped_tiles, 'tile')} without anything in it not looked at."
     if result.capped_tiles:
         text += (
             f" {result.capped_tiles} of the tiles gave as many objects as the model can give "

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from foveate.evaluation import METRICS, Interval
 from foveate.inference.model_info import ModelInfo
+from foveate.inference.profile import Profile
 from foveate.reports.results import PictureResult, Run
 
 NONE = "\N{EN DASH}"
@@ -152,6 +153,22 @@ def pictures_table(
         )
     columns = ("picture", "pixels", "tiles", "objects", "seconds")
     return Table("", columns, tuple(rows[:most]), " ".join(notes))
+
+
+def profile_lines(profile: Profile) -> str:
+    """Where the time of a run went, a line a stage."""
+    rows = [
+        f"  {name:<8} {seconds:8.2f} s {100 * seconds / profile.wall:5.0f} %"
+        for name, seconds in profile.busy.items()
+    ]
+    idle = profile.wall - profile.busy["network"]
+    return "\n".join(
+        [
+            f"{profile.wall:.2f} s in all, the stages at the same time:",
+            *rows,
+            f"for {idle:.2f} s the network had nothing to do",
+        ]
+    )
 
 
 def counted(count: int, noun: str) -> str:

@@ -43,9 +43,11 @@ class ImageSource(Protocol):
         """Pixels."""
         ...
 
-    def read(self, tile: Tile) -> UInt8Image:
-        """The region of `tile` at the picture's own scale, ``(tile.height, tile.width, C)``.
+    def read(self, tile: Tile) -> UInt8Image | None:
+        """The region of `tile`, ``(H, W, C)``; None where the picture has nothing to look at.
 
-        A view where the picture is in memory; never written to by the caller.
+        H and W are those of the region, at the picture's own scale; or less, where the network is
+        shown it smaller, but no less than is shown. A view where the picture is in memory; never
+        written to by the caller. Not called by several threads at once.
         """
         ...

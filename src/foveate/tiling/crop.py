@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from foveate.structures import Tile, UInt8Image
+from foveate.structures import ImageSource, Tile, UInt8Image
 
 
 def canvas_size(tiles: Sequence[Tile], multiple: int) -> tuple[int, int]:
@@ -30,7 +30,7 @@ def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image, padding: int =
     bilinear. Training shows tiles through the same function.
 
     Args:
-        region: ``(tile.height, tile.width, C)`` uint8, as `ImageSource.read` gives it.
+        region: ``(H, W, C)`` uint8, as `ImageSource.read` gives it.
         tile: Says the size to show.
         canvas: ``(H, W, C)`` uint8, written in place: the batch's memory.
         padding: Value of every channel there, 0 to 255.
@@ -45,6 +45,33 @@ def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image, padding: int =
         canvas[:height, :width] = scaled.reshape(height, width, -1)
     canvas[height:] = padding
     canvas[:height, width:] = padding
+
+
+def look(
+    source: ImageSource, region: tuple[int, int, int, int], most: int | None = None
+) -> UInt8Image:
+    """A region of a picture for people to see, reduced if it is longer than `most` pixels.
+
+    Args:
+        source: The picture, which may be larger than memory.
+        region: x1, y1, x2, y2 in whole pixels within the picture.
+        most: Pixels of the longer side; None shows every pixel.
+
+    Returns:
+        ``(H, W, C)``; black where the picture has nothing to look at.
+    """
+    x1, y1, x2, y2 = region
+    width, height = x2 - x1, y2 - y1
+    scale = min(1.0, most / max(width, height)) if most else 1.0
+    tile = Tile(x1, y1, width, height, max(1, round(width * scale)), max(1, round(height * scale)))
+    pixels = source.read(tile)
+    shape = (tile.out_height, tile.out_width)
+    if pixels is None:
+        return np.zeros((*shape, 3), np.uint8)
+    if pixels.shape[:2] == shape:
+        return pixels
+    reduced = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(reduced, np.uint8).reshape(*shape, -1)
 
 
 def tile_batch(regions: Sequence[UInt8Image], tiles: Sequence[Tile], multiple: int) -> UInt8Image:

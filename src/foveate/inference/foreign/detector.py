@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +105,16 @@ class ForeignDetector:
         for image in images:
             self._require_suitable(image)
         return self._sessions.each(self._detect, images)
+
+    def start(self, images: Sequence[UInt8Image]) -> Callable[[], list[Detections]]:
+        """Begin to detect in a batch, and return at once; arguments as for a call.
+
+        Returns:
+            Waits for the results. Until then the images must stay as they are.
+        """
+        for image in images:
+            self._require_suitable(image)
+        return self._sessions.start(self._detect, images)
 
     def _detect(self, session: onnxruntime.InferenceSession, image: UInt8Image) -> Detections:
         batch = self._fill(image)

@@ -1,0 +1,64 @@
+"""Open what a user names: pictures whole, rasters by windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foveate.data.files import open_file
+from foveate.data.headers import RASTER_KINDS, BrokenPictureError, is_vrt, read_header
+from foveate.data.images import PLAIN, open_image
+from foveate.data.rasters import RasterSource, has_rasterio
+from foveate.data.values import Reading
+from foveate.errors import FoveateError
+from foveate.structures import ImageSource
+
+WHOLE_PIXELS = 64_000_000
+"""TIFFs with more are read by windows."""
+
+_WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld", ".tifw", ".jpgw", ".pngw")
+"""Endings of texts beside a picture that say where it lies."""
+
+
+def open_source(path: str | Path, reading: Reading = PLAIN) -> ImageSource:
+    """A picture or a raster as a source of tiles.
+
+    Rasters, which are read by windows through rasterio, are VRTs, JPEG 2000, TIFFs that are
+    georeferenced, larger than 64 megapixels or of bands that need choosing, and pictures with a
+    world file beside them. Everything else is decoded whole. Without rasterio, a TIFF that can be
+    decoded whole is.
+
+    Args:
+        path: JPEG, PNG, WebP, BMP, TIFF, JPEG 2000 or VRT, told by their content.
+        reading: Which bands and values.
+
+    Raises:
+        FoveateError: If it cannot be read, or needs rasterio and that is not installed.
+        UsageError: If a band is asked for that is not there.
+    """
+    path = Path(path)
+    must, should = _raster(path, reading)
+    if must or (should and has_rasterio()):
+        return RasterSource(path, reading)
+    return open_image(path, reading)
+
+
+def _raster(path: Path, reading: Reading) -> tuple[bool, bool]:
+    """Whether a file can only be read as a raster, and whether it should be."""
+    with open_file(path) as file:
+        start = file.read(16)
+        kind = next((driver for magic, driver in RASTER_KINDS.items() if magic.match(start)), None)
+        if is_vrt(file) or kind == "JP2OpenJPEG":
+            return True, True
+        if kind is None:
+            return False, False
+        placed = any(path.with_suffix(ending).is_file() for ending in _WORLD_FILES)
+        if kind != "GTiff":
+            return False, placed
+        try:
+            header = read_header(file)
+        except BrokenPictureError as error:
+            raise FoveateError(f"{path} {error}") from None
+        bands_need_choosing = header.bands > 4 or (header.bands == 2 and header.bits > 8)
+        large = header.width * header.height > WHOLE_PIXELS
+        asked = reading.bands is not None
+        return bands_need_choosing, placed or header.georeferenced or large or asked
