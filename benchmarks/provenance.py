@@ -17,7 +17,7 @@ PACKAGES = ("foveate", "numpy", "onnxruntime", "opencv-python-headless", "hotcoc
 
 PEERS = (
     "sahi", "supervision", "ultralytics", "torch", "torchvision", "transformers", "rfdetr", "yolox",
-    "onnx", "onnxruntime", "numpy", "shapely", "numba",
+    "onnx", "onnxruntime", "numpy", "shapely", "numba", "fiftyone",
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ("README.md", "docs/benchmarks.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/foreign-models.md")
 NOT_MEASURED = "*Not measured yet.*"
 PLACE = re.compile(r"(<!-- table:(?P<name>[\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -219,6 +219,43 @@ def foreign_table(report: dict[str, Any]) -> str:
     )
 
 
+def adapters_table(report: dict[str, Any]) -> str:
+    """How far an adapter's boxes are from the library's own, and how many that gives by default."""
+    head = ["model", "adapter", "boxes", "by the library's limits", "without a partner"]
+    return markdown(
+        [*head, "largest px", "largest score"],
+        [
+            [
+                row["model"],
+                f"`{row['adapter']}`",
+                str(row["foveate_boxes"]),
+                str(row["default_boxes"]),
+                str(row["unpaired"]),
+                f"{row['largest_pixels']:.4f}",
+                f"{row['largest_score']:.5f}",
+            ]
+            for row in report["rows"]
+        ],
+    )
+
+
+def round_trips_table(report: dict[str, Any]) -> str:
+    """What a turn to another library and back changes."""
+    return markdown(
+        ["library", "boxes", "largest px", "largest score", "labels changed"],
+        [
+            [
+                row["library"],
+                str(row["boxes"]),
+                f"{row['largest_pixels']:.4f}",
+                f"{row['largest_score']:.5f}",
+                str(row["labels_changed"]),
+            ]
+            for row in report["round_trips"]
+        ],
+    )
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "nuclei": (accuracy_table, "nuclei.json"),
     "nuclei-differences": (differences_table, "nuclei.json"),
@@ -232,6 +269,8 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "merge-brief": (brief_merge_table, "merge.json"),
     "merge-cases": (cases_table, "merge.json"),
     "foreign": (foreign_table, "foreign.json"),
+    "adapters": (adapters_table, "adapters.json"),
+    "round-trips": (round_trips_table, "adapters.json"),
     "start": (start_table, "start.json"),
 }
 

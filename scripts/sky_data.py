@@ -44,10 +44,10 @@ def stills(source: Path, split: str, every: int, out: Path, dataset: dict[str, A
     """Write every k-th frame of a set's split and add its labels to `dataset`."""
     labels = json.loads((source / f"{split}.json").read_text())
     dataset["categories"] = labels["categories"]
-    objects = defaultdict(list)
+    objects: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for annotation in labels["annotations"]:
         objects[annotation["image_id"]].append(annotation)
-    clips = defaultdict(dict)
+    clips: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for image in labels["images"]:
         if image["frame_index"] % every == 0:
             clips[image["file_name"]][image["frame_index"]] = image

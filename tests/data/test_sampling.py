@@ -5,7 +5,7 @@ import pytest
 
 from foveate.data.augment import AugmentConfig
 from foveate.data.paste import paste_objects
-from foveate.data.sampling import SamplingConfig, TileSampler
+from foveate.data.sampling import SamplingConfig, TileSampler, repeat_factors
 from foveate.structures import Annotations, Dataset, Sample, UInt8Image
 from foveate.structures.boxes import box_iou
 
@@ -138,3 +138,23 @@ def test_a_rare_class_is_looked_at_as_often_as_a_common_one(
     draw = TileSampler(dataset, lambda _: image, 96, 1.0, config, STILL, seed=0)
     rare = sum(1 in draw(i).labels for i in range(100)) / 100
     assert low <= rare <= high
+
+
+def test_pictures_with_a_rare_class_are_drawn_more_often() -> None:
+    box = np.array([[0, 0, 5, 5]], np.float32)
+
+    def sample(label: int, ignored: bool = False) -> Sample:
+        annotations = Annotations(box, np.array([label]), np.array([ignored]))
+        return Sample(Path("none.png"), 1, 60, 60, annotations)
+
+    samples = [sample(0)] * 12 + [sample(1)] * 3 + [sample(1, ignored=True)]
+    dataset = Dataset("rare", ("common", "rare", "absent"), (1, 2, 3), tuple(samples))
+    factors = repeat_factors(dataset, 0.75)
+    assert factors.tolist() == pytest.approx([1] * 12 + [2] * 3 + [1])
+    assert repeat_factors(dataset, 0).tolist() == [1] * 16
+
+    image = np.zeros((60, 60, 3), np.uint8)
+    config = SamplingConfig(repeat_below=0.75)
+    draw = TileSampler(dataset, lambda _: image, 32, 1.0, config, STILL, seed=0)
+    drawn = [label for i in range(600) for label in draw(i).labels.tolist()]
+    assert drawn.count(1) / len(drawn) == pytest.approx(6 / 18, abs=0.07)

@@ -36,6 +36,8 @@ class Picture:
     tiles: list[Tile] = field(default_factory=list)
     seconds: float = 0.0
     capped_tiles: int = 0
+    skipped_tiles: int = 0
+    geo: None = None
 
 
 FOUND = Picture("a.png", Detections(np.array(BOXES), np.array([0.9, 0.4]), np.array([0, 1])))

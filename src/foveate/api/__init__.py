@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from foveate.api.result import Result
-from foveate.data.images import ArraySource, as_image, find_images
-from foveate.data.sources import open_source
+from foveate.data.images import ArraySource, as_image
+from foveate.data.sources import find_sources, open_source
 from foveate.data.values import Reading
 from foveate.errors import FoveateError, UsageError
+from foveate.inference.adapters import LibraryDetector, load_adapter, split_adapter
 from foveate.inference.bundled import resolve_model
 from foveate.inference.flips import FlippedDetector
 from foveate.inference.folder import Failure, detect_folder, pictures_in_flight
@@ -30,6 +31,7 @@ __all__ = [
     "Failure",
     "FlippedDetector",
     "ForeignDetector",
+    "LibraryDetector",
     "OnnxDetector",
     "Options",
     "Result",
@@ -44,21 +46,28 @@ def load(
     threads: int | None = None,
     layout: str | None = None,
     class_names: Sequence[str] = (),
-) -> OnnxDetector | ForeignDetector:
+) -> OnnxDetector | ForeignDetector | LibraryDetector:
     """Load a detector.
 
     Args:
         model: Name of a bundled model, path of an ONNX file made by foveate or by another tool
-            (docs/foreign-models.md says by which), or a run folder that holds a ``model.onnx``.
+            (docs/foreign-models.md says by which), a run folder that holds a ``model.onnx``; or
+            ``ultralytics:PATH``, ``torchvision:NAME``, ``transformers:NAME``, which those
+            libraries run.
         threads: Tiles worked on side by side; None takes one a processor. Results do not depend
-            on it.
+            on it. The libraries use what threads they like.
         layout: How another tool's file is laid out; recognised if left out.
         class_names: What another tool's file does not say.
 
     Raises:
-        FoveateError: If there is no such model, or the file is none that can be read.
+        FoveateError: If there is no such model, the file is none that can be read, or a library
+            is not installed.
         UsageError: If `layout` or `class_names` is given for a file that says it itself.
     """
+    if isinstance(model, str) and split_adapter(model):
+        if layout is not None or class_names:
+            raise UsageError(f"{model} says itself what it finds; leave layout and classes out")
+        return load_adapter(model)
     path = resolve_model(model)
     if METADATA_KEY not in read_metadata(path):
         return ForeignDetector(path, threads, layout, class_names)
@@ -120,7 +129,7 @@ def detect_all(
     """
     settings = run_settings(detector, options)
     if isinstance(source, (str, Path)):
-        paths = find_images(source)
+        paths = find_sources(source)
     else:
         paths = [Path(path) for path in source]
     profile = profile or Profile()

@@ -22,7 +22,7 @@ from foveate.cli.arguments import (
     parse,
 )
 from foveate.cli.terminal import note, progress, progress_of, show_json, show_table
-from foveate.data.images import find_images
+from foveate.data.sources import find_sources
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
 from foveate.inference.model_info import ModelInfo
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     detector, info = flags.run.load(flags.model)
     options = flags.run.options() | Options(plain=flags.plain or None)
     settings = run_settings(detector, options)
-    paths = find_images(flags.source)
+    paths = find_sources(flags.source)
     folder = _folder(flags, info)
     wants_geo = flags.crs is not None or bool(GEO_EXPORTS.keys() & set(flags.formats))
     job = _Job(paths, info, settings, folder, wants_geo, flags.json)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,15 +184,18 @@ def _only_bands(values: NDArray[Any], name: str, bands: tuple[int, ...]) -> NDAr
     return stacked[..., [band - 1 for band in bands]]
 
 
-def find_images(source: str | Path, nested: bool = False) -> list[Path]:
+def find_images(
+    source: str | Path, nested: bool = False, endings: Sequence[str] = PICTURE_ENDINGS
+) -> list[Path]:
     """List the pictures that a file, a folder or a glob pattern means, in natural order.
 
     Natural order puts ``frame2`` before ``frame10``. A file is taken whatever its ending; from a
-    folder or a pattern come files with one of `PICTURE_ENDINGS`, hidden ones left out.
+    folder or a pattern come files with one of `endings`, hidden ones left out.
 
     Args:
         source: A path, or a pattern such as ``photos/*.tif`` or ``photos/**/*.tif``.
         nested: Look into a folder's folders too.
+        endings: In lower case.
 
     Raises:
         FoveateError: If nothing is there, saying what was looked for.
@@ -200,6 +204,7 @@ def find_images(source: str | Path, nested: bool = False) -> list[Path]:
     if path.is_dir():
         return _sorted_pictures(
             _entries(path, nested),
+            endings,
             f"folder {path}",
             "" if nested else f"; for the folders in it: '{path}/**/*'",
         )
@@ -211,7 +216,7 @@ def find_images(source: str | Path, nested: bool = False) -> list[Path]:
     matches = [Path(match) for match in glob.glob(str(source), recursive=True)]  # noqa: PTH207
     if not matches:
         raise FoveateError(f"no file matches {source}")
-    return _sorted_pictures(matches, f"what matches {source}")
+    return _sorted_pictures(matches, endings, f"what matches {source}")
 
 
 def _entries(folder: Path, nested: bool) -> list[Path]:
@@ -221,21 +226,20 @@ def _entries(folder: Path, nested: bool) -> list[Path]:
         raise FoveateError(f"folder {folder} cannot be read: {reason_of(error)}") from None
 
 
-def _sorted_pictures(paths: list[Path], where: str, hint: str = "") -> list[Path]:
-    found = sorted(_pictures(paths), key=_natural)
+def _sorted_pictures(
+    paths: list[Path], endings: Sequence[str], where: str, hint: str = ""
+) -> list[Path]:
+    found = sorted(_pictures(paths, endings), key=_natural)
     if not found:
-        endings = " ".join(PICTURE_ENDINGS)
-        raise FoveateError(f"no pictures in {where} (files ending in {endings}){hint}")
+        raise FoveateError(f"no pictures in {where} (files ending in {' '.join(endings)}){hint}")
     return found
 
 
-def _pictures(paths: list[Path]) -> list[Path]:
+def _pictures(paths: list[Path], endings: Sequence[str]) -> list[Path]:
     return [
         path
         for path in paths
-        if path.suffix.lower() in PICTURE_ENDINGS
-        and not path.name.startswith(".")
-        and path.is_file()
+        if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file()
     ]
 
 

@@ -21,10 +21,11 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,10 +35,8 @@ from foveate.data.headers import RASTER_KINDS, is_vrt
 from foveate.data.values import Reading, full_range, scaled
 from foveate.data.vrt import require_local
 from foveate.errors import FoveateError, UsageError
+from foveate.libraries import import_library
 from foveate.structures import BoolArray, GeoReference, Tile, UInt8Image
-
-if TYPE_CHECKING:
-    from rasterio import DatasetReader
 
 MAX_PIXELS = 100_000_000_000
 """Larger rasters are refused: a header can claim anything."""
@@ -47,6 +46,8 @@ _CACHE = 192
 _SAMPLES = 8
 """Windows along each side that values are sampled in."""
 _SAMPLE_SIDE = 256
+_MOST_PIXELS = 1 << 24
+"""Of a region that is held at its own scale."""
 _COLOURS = ("red", "green", "blue")
 
 Window = tuple[int, int, int, int]
@@ -101,9 +102,10 @@ class RasterSource:
                 return None
         elif not valid.any():
             return None
-        pixels = self._shown(values)
-        if valid is not None and not valid.all():
-            pixels[~valid] = 0
+        if valid is None or valid.all():
+            return self._shown(values)
+        pixels = self._shown(self._blackened(values, valid))
+        pixels[~valid] = 0
         return pixels
 
     @property
@@ -129,6 +131,9 @@ class RasterSource:
         try:
             return self._read_window(box, shape)
         except _rasterio().errors.RasterioIOError:
+            x1, y1, x2, y2 = box
+            if (x2 - x1) * (y2 - y1) > _MOST_PIXELS and max(shape) > 1:
+                return self._read_in_halves(box, shape)
             return self._read_by_blocks(box, shape)
 
     def _valid(self, values: NDArray[Any], box: Window, shape: tuple[int, int]) -> BoolArray | None:
@@ -162,6 +167,20 @@ class RasterSource:
         )
         return values
 
+    def _read_in_halves(self, box: Window, shape: tuple[int, int]) -> NDArray[Any]:
+        """A region too large to be held at its own scale, in two parts along its longer side."""
+        x1, y1, x2, y2 = box
+        height, width = shape
+        if height >= width:
+            y = y1 + round((y2 - y1) * (height // 2) / height)
+            upper = self._values((x1, y1, x2, y), (height // 2, width))
+            lower = self._values((x1, y, x2, y2), (height - height // 2, width))
+            return np.concatenate([upper, lower], axis=1)
+        x = x1 + round((x2 - x1) * (width // 2) / width)
+        left = self._values((x1, y1, x, y2), (height, width // 2))
+        right = self._values((x, y1, x2, y2), (height, width - width // 2))
+        return np.concatenate([left, right], axis=2)
+
     def _read_by_blocks(self, box: Window, shape: tuple[int, int]) -> NDArray[Any]:
         """The region at its own scale, block by block, then reduced if it must be."""
         x1, y1, x2, y2 = box
@@ -184,20 +203,36 @@ class RasterSource:
         columns = np.linspace(0, values.shape[2] - 1, shape[1]).round().astype(int)
         return values[:, rows][:, :, columns]
 
+    def _blackened(self, values: NDArray[Any], valid: BoolArray) -> NDArray[Any]:
+        """Invalid pixels as what becomes 0, so that they count as neither clipped nor undefined."""
+        low = self._limits[0].astype(values.dtype)[:, None, None]
+        return np.where(valid, values, low)
+
     def _shown(self, values: NDArray[Any]) -> UInt8Image:
         """``(B, H, W)`` of any type as ``(H, W, C)`` uint8."""
         if self._palette is not None:
             return np.asarray(self._palette[values[0]], np.uint8)
-        low, high = self._limits
+        planes = list(values)
         if values.dtype != np.uint8 or self._reading.values is not None:
+            low, high = self._limits
             beyond = (values < low[:, None, None]) | (values > high[:, None, None])
             self._clipped += int(np.count_nonzero(beyond))
             self._looked_at += values.size
-            planes = [scaled(v, *ends) for v, *ends in zip(values, low, high, strict=True)]
-        else:
-            planes = list(values)
+            if self._tables is None:
+                planes = [scaled(v, *ends) for v, *ends in zip(values, low, high, strict=True)]
+            else:
+                planes = [table[v] for v, table in zip(values, self._tables, strict=True)]
         merged = cv2.merge(planes * 3 if len(planes) == 1 else planes)
         return np.asarray(merged, np.uint8)
+
+    @cached_property
+    def _tables(self) -> list[UInt8Image] | None:
+        """What each value of each band becomes, where values are few enough to list."""
+        kind = np.dtype(self._file.dtypes[0])
+        if kind not in (np.uint8, np.uint16):
+            return None
+        every = np.arange(np.iinfo(kind).max + 1)[:, None]
+        return [scaled(every, *ends)[:, 0] for ends in zip(*self._limits, strict=True)]
 
     def _choose_limits(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Low and high of each band, ``(B,)``."""
@@ -239,19 +274,13 @@ def has_rasterio() -> bool:
     return find_spec("rasterio") is not None
 
 
-def _rasterio() -> Any:
+def _rasterio(asked: str = "a raster") -> Any:
     """The library, imported late.
 
     Raises:
         FoveateError: If it is not installed.
     """
-    try:
-        import rasterio
-        import rasterio.enums
-        import rasterio.errors
-    except ImportError:
-        raise FoveateError("rasters need rasterio: pip install 'foveate[raster]'") from None
-    return rasterio
+    return import_library("rasterio", asked, "'foveate[raster]'")
 
 
 @contextmanager
@@ -263,12 +292,9 @@ def _gdal() -> Iterator[None]:
         yield
 
 
-def _open(path: Path) -> DatasetReader:
+def _open(path: Path) -> Any:
     """Open with no driver but the one that the content names."""
-    try:
-        rasterio = _rasterio()
-    except FoveateError as error:
-        raise FoveateError(f"{path}: {error}") from None
+    rasterio = _rasterio(str(path))
     with path.open("rb") as file:
         start = file.read(16)
         vrt = is_vrt(file)
@@ -276,7 +302,10 @@ def _open(path: Path) -> DatasetReader:
         if path.suffix.lower() != ".vrt":
             raise FoveateError(f"{path} is a VRT, which its name hides; rename it to .vrt")
         require_local(path)
-    driver = "VRT" if vrt else next(d for magic, d in RASTER_KINDS.items() if magic.match(start))
+    kind = next((driver for magic, driver in RASTER_KINDS.items() if magic.match(start)), None)
+    driver = "VRT" if vrt else kind
+    if driver is None:
+        raise FoveateError(f"{path} is no raster (GeoTIFF, JPEG 2000 or VRT)")
     try:
         with warnings.catch_warnings(), _gdal():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from foveate.data.files import open_file
 from foveate.data.headers import RASTER_KINDS, BrokenPictureError, is_vrt, read_header
-from foveate.data.images import PLAIN, open_image
+from foveate.data.images import PICTURE_ENDINGS, PLAIN, find_images, open_image
 from foveate.data.rasters import RasterSource, has_rasterio
 from foveate.data.values import Reading
 from foveate.errors import FoveateError
@@ -14,6 +14,9 @@ from foveate.structures import ImageSource
 
 WHOLE_PIXELS = 64_000_000
 """TIFFs with more are read by windows."""
+
+SOURCE_ENDINGS = (*PICTURE_ENDINGS, ".jp2", ".j2k")
+"""File endings that a folder is searched for; not VRTs, whose parts may be in the same folder."""
 
 _WORLD_FILES = (".tfw", ".jgw", ".pgw", ".wld", ".tifw", ".jpgw", ".pngw")
 """Endings of texts beside a picture that say where it lies."""
@@ -40,6 +43,15 @@ def open_source(path: str | Path, reading: Reading = PLAIN) -> ImageSource:
     if must or (should and has_rasterio()):
         return RasterSource(path, reading)
     return open_image(path, reading)
+
+
+def find_sources(source: str | Path) -> list[Path]:
+    """List the pictures and rasters that a file, a folder or a glob pattern means.
+
+    As `find_images`; VRTs are found by a pattern that ends in ``.vrt``.
+    """
+    vrt = (".vrt",) if str(source).lower().endswith(".vrt") else ()
+    return find_images(source, endings=(*SOURCE_ENDINGS, *vrt))
 
 
 def _raster(path: Path, reading: Reading) -> tuple[bool, bool]:

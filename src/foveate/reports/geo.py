@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.errors import FoveateError, UsageError
+from foveate.libraries import import_library
 from foveate.reports.exports import Files
 from foveate.reports.results import PictureResult, class_name
 from foveate.structures import Coordinates, FloatArray, GeoReference
@@ -57,10 +57,10 @@ def require_crs(text: str) -> str:
         UsageError: If it is none.
         FoveateError: If rasterio is not installed.
     """
-    errors, crs = _library("rasterio.errors"), _library("rasterio.crs")
+    crs = _library("rasterio.crs").CRS
     try:
-        return str(crs.CRS.from_user_input(text).to_wkt())
-    except errors.CRSError:
+        return str(crs.from_user_input(text).to_wkt())
+    except Exception:  # rasterio raises errors of several kinds
         raise UsageError(
             f"no coordinate reference system {text!r}; give one such as EPSG:4326"
         ) from None
@@ -171,7 +171,7 @@ def ground_size(geo: GeoReference, boxes: FloatArray) -> NDArray[np.float64]:
     middles = np.stack([x1, y, x2, y, x, y1, x, y2], axis=-1).reshape(-1, 2, 2, 2)
     try:
         degrees = reprojected(geo.to_ground(middles), geo.crs, _LONGITUDE_LATITUDE)
-    except _library("rasterio.errors").CRSError:
+    except Exception:  # GDAL's errors have no public base
         return np.full((len(boxes), 2), np.nan)
     degrees[~np.isfinite(degrees)] = np.nan
     start, end = degrees[:, :, 0], degrees[:, :, 1]  # (N, width and height, lon and lat)
@@ -221,7 +221,4 @@ def _is_degrees(crs: str) -> bool:
 
 
 def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise FoveateError("coordinates need more: pip install 'foveate[raster]'") from None
+    return import_library(name, "what has coordinates", "'foveate[raster]'")
