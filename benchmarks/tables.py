@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ("README.md", "docs/benchmarks.md", "docs/foreign-models.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/foreign-models.md", "docs/rasters.md")
 NOT_MEASURED = "*Not measured yet.*"
 PLACE = re.compile(r"(<!-- table:(?P<name>[\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -256,6 +256,64 @@ def round_trips_table(report: dict[str, Any]) -> str:
     )
 
 
+def pipeline_table(report: dict[str, Any]) -> str:
+    """Wall time, decode to merged boxes, over the network's own time on the same tiles."""
+    return markdown(
+        ["what", "system", "model", "boxes", "seconds", "network alone", "ratio"],
+        [
+            [
+                row["what"],
+                row["system"],
+                row["model"],
+                f"{row['boxes']:,}",
+                f"{row['seconds']:.2f}",
+                f"{row['forward_seconds']:.2f}",
+                f"{row['ratio']:.3f}",
+            ]
+            for row in report["rows"]
+        ],
+    )
+
+
+def brief_pipeline_table(report: dict[str, Any]) -> str:
+    """The same for what the README speaks of."""
+    shown = ("foveate", "SAHI", "supervision, one by one")
+    return pipeline_table({"rows": [row for row in report["rows"] if row["system"] in shown]})
+
+
+def same_table(report: dict[str, Any]) -> str:
+    """How far results are from those of one thread and batches of one."""
+    return markdown(
+        ["model", "", "boxes", "largest px", "largest score"],
+        [
+            [
+                row["model"],
+                row["variant"],
+                str(row["boxes"]),
+                *(f"{row[name]:.2g}" if row["same_labels"] else "-"
+                  for name in ("largest_pixels", "largest_score")),
+            ]
+            for row in report["same"]
+        ],
+    )  # fmt: skip
+
+
+def raster_table(report: dict[str, Any]) -> str:
+    """Memory and time of a raster."""
+    return markdown(
+        ["raster", "system", "tiles", "seconds", "memory"],
+        [
+            [
+                row["raster"],
+                row["system"],
+                *(("-", "-", row["failed"]) if "failed" in row else
+                  (f"{row['tiles']:,}", f"{row['seconds']:.0f}", f"{row['megabytes']:,.0f} MB")),
+            ]
+            for row in report["raster"]
+        ],
+    )  # fmt: skip
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "nuclei": (accuracy_table, "nuclei.json"),
     "nuclei-differences": (differences_table, "nuclei.json"),
@@ -271,6 +329,10 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "foreign": (foreign_table, "foreign.json"),
     "adapters": (adapters_table, "adapters.json"),
     "round-trips": (round_trips_table, "adapters.json"),
+    "pipeline": (pipeline_table, "pipeline.json"),
+    "pipeline-brief": (brief_pipeline_table, "pipeline.json"),
+    "same": (same_table, "pipeline.json"),
+    "raster": (raster_table, "pipeline.json"),
     "start": (start_table, "start.json"),
 }
 

@@ -132,3 +132,15 @@ def test_nothing_is_printed(
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err == ""
+
+
+def test_work_that_was_handed_over_gives_what_a_call_gives(
+    detector: OnnxDetector, paint_blobs: Callable[..., UInt8Image]
+) -> None:
+    images = [paint_blobs(64, 64, [(20, 20), (40, 44)]), paint_blobs(64, 64, [(9, 50)])]
+    called = detector(images)
+    for least in (0.0, 0.5, 0.95, 1.0):
+        for found, whole in zip(detector.start(images, least)(), called, strict=True):
+            kept = whole[whole.scores >= least]
+            assert found.boxes.tolist() == kept.boxes.tolist()
+            assert found.scores.tolist() == kept.scores.tolist()

@@ -9,6 +9,7 @@ from foveate.data.images import ArraySource
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.pipeline import ImageResult, detect_image
+from foveate.inference.profile import Profile
 from foveate.merge import MergeConfig
 from foveate.structures import Detections, Detector, Tile, UInt8Image
 from foveate.tiling import TilePlan
@@ -201,3 +202,129 @@ def test_the_picture_is_not_written_to(blob: OnnxDetector) -> None:
     before = image.copy()
     detect(image, blob)
     assert np.array_equal(image, before)
+
+
+class Handed:
+    """A detector that is handed work: it answers when it is asked for the results."""
+
+    parallel = 2
+
+    def __init__(self, fails_at: int = -1) -> None:
+        self.waiting = self.most_waiting = self.calls = 0
+        self.fails_at = fails_at
+        self.asked: list[float] = []
+
+    def __call__(self, images: Sequence[UInt8Image]) -> list[Detections]:
+        raise AssertionError("called, and not handed work")
+
+    def start(
+        self, images: Sequence[UInt8Image], least_score: float
+    ) -> Callable[[], list[Detections]]:
+        number = self.calls
+        self.calls += 1
+        self.waiting += 1
+        self.asked.append(least_score)
+        self.most_waiting = max(self.most_waiting, self.waiting)
+        before = [image.copy() for image in images]
+
+        def results() -> list[Detections]:
+            self.waiting -= 1
+            if number == self.fails_at:
+                raise FoveateError("the network failed")
+            assert all((a == b).all() for a, b in zip(images, before, strict=True))
+            return [Detections.empty() for _ in images]
+
+        return results
+
+
+def test_work_is_handed_over_before_the_last_is_done_and_its_memory_stays() -> None:
+    detector = Handed()
+    image = np.random.default_rng(0).integers(0, 255, (400, 400, 3), dtype=np.uint8)
+    result = detect(image, detector)
+    assert detector.calls == -(-len(result.tiles) // 2)
+    assert detector.most_waiting == 2
+    assert detector.waiting == 0
+    assert set(detector.asked) == {0.3}
+
+
+def test_a_failure_leaves_no_work_behind() -> None:
+    detector = Handed(fails_at=3)
+    threads = threading.active_count()
+    with pytest.raises(FoveateError, match="the network failed"):
+        detect(np.zeros((400, 400, 3), np.uint8), detector)
+    assert detector.waiting == 0
+    assert threading.active_count() == threads
+
+
+class Holes:
+    """A picture with nothing in its left half."""
+
+    name, width, height = "holes", 400, 300
+
+    def read(self, tile: Tile) -> UInt8Image | None:
+        if tile.x + tile.width <= 200:
+            return None
+        return np.full((tile.height, tile.width, 3), 200, np.uint8)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 3])
+def test_tiles_without_anything_are_not_shown(batch_size: int | None) -> None:
+    shown: list[int] = []
+    steps: list[tuple[int, int]] = []
+
+    def detector(images: Sequence[UInt8Image]) -> list[Detections]:
+        shown.append(len(images))
+        return [Detections.empty() for _ in images]
+
+    result = detect_image(
+        Holes(),
+        detector,
+        PLAN,
+        MergeConfig(),
+        score_threshold=0.3,
+        batch_size=batch_size,
+        on_tiles=lambda done, total: steps.append((done, total)),
+    )
+    assert sum(shown) == len(result.tiles) > 0
+    assert result.skipped_tiles > 0
+    assert all(tile.x + tile.width > 200 for tile in result.tiles)
+    total = len(result.tiles) + result.skipped_tiles
+    assert [done for done, _ in steps] == sorted({done for done, _ in steps})
+    assert {every for _, every in steps} == {total}
+
+
+def test_a_picture_of_nothing() -> None:
+    class Nothing(Holes):
+        def read(self, tile: Tile) -> UInt8Image | None:
+            return None
+
+    def detector(images: Sequence[UInt8Image]) -> list[Detections]:
+        raise AssertionError("there is nothing to look at")
+
+    result = detect_image(Nothing(), detector, PLAN, MergeConfig(), score_threshold=0.3)
+    assert len(result.detections) == len(result.tiles) == 0
+    assert result.skipped_tiles > 4
+
+
+def test_a_run_can_be_given_up(blob: OnnxDetector) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    threads = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        detect_image(
+            ArraySource("a", np.zeros((400, 400, 3), np.uint8)), blob, PLAN, MergeConfig(),
+            score_threshold=0.3, size_multiple=8, on_tiles=stop,
+        )  # fmt: skip
+    assert threading.active_count() <= threads + 1  # the session's own
+
+
+def test_a_profile_counts_what_each_stage_did(blob: OnnxDetector, paint_blobs: Paint) -> None:
+    profile = Profile()
+    source = ArraySource("a", paint_blobs(400, 330, CENTRES))
+    detect_image(source, blob, PLAN, MergeConfig(), score_threshold=0.3, size_multiple=8,
+                 profile=profile)  # fmt: skip
+    profile.stop()
+    assert 0 < profile.busy["network"] <= profile.wall
+    assert all(profile.busy[name] > 0 for name in ("tiles", "boxes", "merge"))
+    assert profile.busy["decode"] == profile.busy["write"] == 0

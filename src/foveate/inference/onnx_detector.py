@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,23 +75,31 @@ class OnnxDetector:
             self._require_suitable(image)
         return self._sessions.each(self._detect, images)
 
-    def start(self, images: Sequence[UInt8Image]) -> Callable[[], list[Detections]]:
-        """Begin to detect in a batch, and return at once; arguments as for a call.
+    def start(
+        self, images: Sequence[UInt8Image], least_score: float = 0.0
+    ) -> Callable[[], list[Detections]]:
+        """Begin to detect in a batch, and return at once.
+
+        Args:
+            images: As for a call. They must stay as they are until the results are there.
+            least_score: Detections below are not asked for.
 
         Returns:
-            Waits for the results. Until then the images must stay as they are.
+            Waits for the results.
         """
         for image in images:
             self._require_suitable(image)
-        return self._sessions.start(self._detect, images)
+        return self._sessions.start(partial(self._detect, least_score=least_score), images)
 
-    def _detect(self, session: onnxruntime.InferenceSession, image: UInt8Image) -> Detections:
+    def _detect(
+        self, session: onnxruntime.InferenceSession, image: UInt8Image, least_score: float = 0.0
+    ) -> Detections:
         feed = {"images": np.ascontiguousarray(image)[None]}
         size = f"{image.shape[1]}x{image.shape[0]}"
         boxes, scores, labels = self._sessions.run(
             session, ["boxes", "scores", "labels"], feed, size
         )
-        used = scores[0] > 0
+        used = (scores[0] > 0) & (scores[0] >= least_score)
         return Detections(boxes[0][used], scores[0][used], labels[0][used])
 
     def _require_suitable(self, image: UInt8Image) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -122,7 +123,8 @@ def detect_image(
     tiles = plan_tiles(source.width, source.height, plan, size_multiple)
     canvas = canvas_size(tiles, size_multiple)
     start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
-    run = _Run(detector, start, _sizer(detector, start, canvas, batch_size), profile)
+    sizer = _sizer(detector, start, canvas, batch_size)
+    run = _Run(detector, start and partial(start, least_score=score_threshold), sizer, profile)
     packer = _Packer(source, tiles, canvas, padding, run.memory, profile)
     parts = run.over(packer, score_threshold, on_tiles)
     most = getattr(detector, "max_detections", None)

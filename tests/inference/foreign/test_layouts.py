@@ -185,7 +185,7 @@ def test_a_larger_picture_than_the_input(tmp_path: Path) -> None:
 def test_pixels_as_the_family_takes_them(layout: str, expected: tuple[float, ...]) -> None:
     image = np.full((4, 5, 3), (200, 100, 50), np.uint8)
     planes = np.zeros((3, 4, 5), np.float32)
-    LAYOUTS[layout].pixels.write(image, planes)
+    LAYOUTS[layout].pixels.write(image, planes, [np.empty((4, 5), np.uint8) for _ in range(3)])
     assert (planes == planes[:, :1, :1]).all()
     assert planes[:, 0, 0] == pytest.approx(expected, abs=1e-4)
 

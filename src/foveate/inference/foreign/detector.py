@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from foveate.errors import FoveateError
 from foveate.inference.foreign import LAYOUTS, Frame, Graph, choose_layout
 from foveate.inference.foreign.detr import PIXEL_MASK, TARGET_SIZES
 from foveate.inference.foreign.graph import COLOURS
+from foveate.inference.foreign.layout import LEAST_SCORE
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.onnx_file import read_metadata
 from foveate.inference.onnx_session import OnnxSessions
@@ -106,17 +108,29 @@ class ForeignDetector:
             self._require_suitable(image)
         return self._sessions.each(self._detect, images)
 
-    def start(self, images: Sequence[UInt8Image]) -> Callable[[], list[Detections]]:
-        """Begin to detect in a batch, and return at once; arguments as for a call.
+    def start(
+        self, images: Sequence[UInt8Image], least_score: float = LEAST_SCORE
+    ) -> Callable[[], list[Detections]]:
+        """Begin to detect in a batch, and return at once.
+
+        Args:
+            images: As for a call. They must stay as they are until the results are there.
+            least_score: Detections below are not asked for, and dropped before suppression, which
+                they have no part in.
 
         Returns:
-            Waits for the results. Until then the images must stay as they are.
+            Waits for the results.
         """
         for image in images:
             self._require_suitable(image)
-        return self._sessions.start(self._detect, images)
+        return self._sessions.start(partial(self._detect, least_score=least_score), images)
 
-    def _detect(self, session: onnxruntime.InferenceSession, image: UInt8Image) -> Detections:
+    def _detect(
+        self,
+        session: onnxruntime.InferenceSession,
+        image: UInt8Image,
+        least_score: float = LEAST_SCORE,
+    ) -> Detections:
         batch = self._fill(image)
         frame = Frame(*batch.shape[-2:])
         feed = {self._graph.image.name: batch.reshape(batch.shape[-len(self._graph.image.shape) :])}
@@ -136,7 +150,7 @@ class ForeignDetector:
                 f"{self.path}: outputs of {shapes} are not as {self.info.method} lays them out; "
                 "say which layout with --layout"
             ) from error
-        return self._finished(found, image)
+        return self._finished(found[found.scores >= least_score], image)
 
     def _fill(self, image: UInt8Image) -> NDArray[Any]:
         """The model's input with the picture in its corner, ``(N, 3, H, W)``; N is mostly 1.
@@ -156,9 +170,20 @@ class ForeignDetector:
             self._memory.batch = batch
         if shape[2:] != (height, width):
             around = np.full((*shape[2:], COLOURS), self._layout.padding, np.uint8)
-            self._layout.pixels.write(around, batch[0])
-        self._layout.pixels.write(image, batch[0, :, :height, :width])
+            self._layout.pixels.write(around, batch[0], self._channels(shape[2:]))
+        channels = self._channels((height, width))
+        self._layout.pixels.write(image, batch[0, :, :height, :width], channels)
         return batch
+
+    def _channels(self, shape: tuple[int, ...]) -> list[UInt8Image]:
+        """Scratch for the colours of a picture, the thread's own."""
+        scratch: dict[tuple[int, ...], list[UInt8Image]] = vars(self._memory).setdefault(
+            "channels", {}
+        )
+        if shape not in scratch:
+            scratch.clear()
+            scratch[shape] = [np.empty(shape, np.uint8) for _ in range(COLOURS)]
+        return scratch[shape]
 
     def _finished(self, found: Detections, image: UInt8Image) -> Detections:
         """Cut to the picture, best first, each object once, no more than the most."""
@@ -193,7 +218,7 @@ class ForeignDetector:
 
 def _as_single(array: NDArray[Any]) -> NDArray[Any]:
     """Floats as float32, whatever precision the model has."""
-    return array.astype(np.float32) if array.dtype.kind == "f" else array
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
 
 
 def _side_input(name: str, count: int, frame: Frame) -> NDArray[np.int64]:

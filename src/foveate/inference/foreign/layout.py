@@ -44,19 +44,22 @@ class Pixels(NamedTuple):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     bgr: bool = False
 
-    def write(self, image: UInt8Image, planes: FloatArray) -> None:
+    def write(self, image: UInt8Image, planes: FloatArray, channels: list[UInt8Image]) -> None:
         """Write a picture's colour planes as the model takes them.
 
         Args:
             image: ``(H, W, 3)`` uint8, RGB.
             planes: ``(3, H, W)`` floats, written in place.
+            channels: Three of ``(H, W)`` uint8, written over: fresh memory takes longer than all
+                else here.
         """
-        for channel, plane in enumerate(cv2.split(image)):
-            place = 2 - channel if self.bgr else channel
-            np.multiply(plane, np.float32(1 / self.std[channel]), out=planes[place],
-                        casting="same_kind")  # fmt: skip
+        cv2.split(image, channels)
+        for channel, values in enumerate(channels):
+            plane = planes[2 - channel if self.bgr else channel]
+            scale = np.float32(1 / self.std[channel])
+            np.multiply(values, scale, out=plane, casting="same_kind")
             if self.mean[channel]:
-                planes[place] -= np.float32(self.mean[channel] / self.std[channel])
+                plane -= np.float32(self.mean[channel] / self.std[channel])
 
 
 UNIT = Pixels()
