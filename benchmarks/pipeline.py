@@ -44,7 +44,8 @@ from foveate.inference.onnx_detector import OnnxDetector
 from foveate.structures import Detections, Tile, UInt8Image
 from foveate.tiling import TilePlan, plan_tiles, tile_batch
 
-ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 TILE, OVERLAP, SCORE, SEED, THREADS = 640, 0.2, 0.25, 0, 2
 OPTIONS: dict[str, Any] = {"tile": TILE, "overlap": OVERLAP, "scale": 1, "threshold": SCORE}
 PICTURES = 100
@@ -154,7 +155,6 @@ def peer_rows(
     systems = {
         "SAHI": ["sahi"],
         "supervision, one by one": ["supervision"],
-        "supervision, two threads": ["supervision", "--workers", "2"],
         "supervision, batches of 8": ["supervision", "--batch", "8"],
     }
     for system, (peer, *flags) in systems.items():
@@ -201,22 +201,23 @@ def write_raster(path: Path, width: int, height: int) -> Path:
 
 
 RASTER = """
-import json, resource, sys, time
+import json, sys, time
+sys.path.insert(0, sys.argv[5])
 import numpy as np, foveate
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+from measuring import resident
 detector = foveate.load(sys.argv[2], threads=2)
 warm = np.zeros((1280, 1280, 3), np.uint8)
 foveate.detect(warm, detector, tile=640, overlap=0.2, scale=1)
-before, started = peak(), time.perf_counter()
+before, started = resident("VmRSS"), time.perf_counter()
 shown = (lambda images: [foveate.Detections.empty()] * len(images)) if sys.argv[4] == "nothing" \\
     else detector
 result = foveate.detect(sys.argv[1], shown, tile=640, overlap=0.2, scale=1, threshold=0.25)
 seconds = time.perf_counter() - started
-detecting = peak() - before
+detecting = resident("VmHWM") - before
 result.save(sys.argv[3])
-print(json.dumps({"megabytes": peak() - before, "megabytes_detecting": detecting,
-                  "seconds": seconds, "tiles": len(result.tiles),
-                  "boxes": len(result.detections)}))
+print(json.dumps({"megabytes": (resident("VmHWM") - before) / 1e6,
+                  "megabytes_detecting": detecting / 1e6, "seconds": seconds,
+                  "tiles": len(result.tiles), "boxes": len(result.detections)}))
 """
 
 
@@ -226,10 +227,10 @@ def raster_rows(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, An
         path = write_raster(folder / f"{width}.tif", width, 30_000)
         out = folder / "out"
         runs: dict[str, list[Any]] = {
-            "foveate": [sys.executable, "-c", RASTER, path, args.model, out, "detector"],
+            "foveate": [sys.executable, "-c", RASTER, path, args.model, out, "detector", HERE],
         }
         if width == 30_000:
-            runs["foveate, finding nothing"] = [*runs["foveate"][:-1], "nothing"]
+            runs["foveate, finding nothing"] = [*runs["foveate"][:-2], "nothing", HERE]
             script = ROOT / "benchmarks" / "peers" / "slice_raster.py"
             for peer in ("supervision", "sahi"):
                 runs[f"{peer}, finding nothing"] = [args.peer_python, script, peer, path]
@@ -287,6 +288,38 @@ def in_peers(args: argparse.Namespace, program: str, path: Path) -> None:
     subprocess.run(command, check=True, cwd=path.parent, stdout=subprocess.DEVNULL, env=environment)
 
 
+def times(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Times of pictures, and how far results are from each other."""
+    torch_file, trained = folder / "yolo11n.pt", folder / "trained.pt"
+    in_peers(args, BUILD, torch_file)
+    trained.write_bytes(args.peer_model.read_bytes())
+    for path in (torch_file, trained):
+        in_peers(args, ONNX, path)
+    onnx_file = torch_file.with_suffix(".onnx")
+    large, small = large_picture(folder), small_pictures(folder / "small")
+    models = {
+        args.model: args.model,
+        "YOLO11n, trained": trained.with_suffix(".onnx"),
+        "YOLO11n, ONNX": onnx_file,
+    }
+    rows = []
+    for what, paths, runs in (
+        ("one picture of 4000 x 4000", [large], args.runs),
+        (f"{PICTURES} pictures of 1920 x 1080", small, 2),
+    ):
+        for label, model in models.items():
+            detector = foveate.load(model, threads=THREADS)
+            assert isinstance(detector, Model)
+            rows.append(ratio_rows(what, detector, label, paths, runs))
+        listed = folder / "list.txt"
+        repeats = [large] * 3 if len(paths) == 1 else paths
+        listed.write_text("\n".join(map(str, repeats)))
+        files = {"ONNX": onnx_file, "torch": torch_file}
+        rows += peer_rows(what, args, files, listed, rows[-1]["forward_seconds"])
+    same = sameness(large, {name: models[name] for name in (args.model, "YOLO11n, trained")})
+    return {"rows": rows, "same": same}
+
+
 def main() -> None:
     """Measure and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -294,48 +327,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--peer-python", type=Path, required=True)
     parser.add_argument("--peer-model", type=Path, required=True, help="YOLO11n weights, a .pt")
+    parser.add_argument("--only-raster", action="store_true", help="keep all former other figures")
     parser.add_argument("--no-raster", action="store_true", help="keep the former raster figures")
     args = parser.parse_args()
+    args.peer_python = args.peer_python.absolute()  # its symbolic link is the environment
     target = ROOT / "benchmarks" / "results" / "pipeline.json"
+    report = json.loads(target.read_text()) if args.only_raster or args.no_raster else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        torch_file, trained = folder / "yolo11n.pt", folder / "trained.pt"
-        in_peers(args, BUILD, torch_file)
-        trained.write_bytes(args.peer_model.read_bytes())
-        for path in (torch_file, trained):
-            in_peers(args, ONNX, path)
-        onnx_file = torch_file.with_suffix(".onnx")
-        large, small = large_picture(folder), small_pictures(folder / "small")
-        models = {
-            args.model: args.model,
-            "YOLO11n, trained": trained.with_suffix(".onnx"),
-            "YOLO11n, ONNX": onnx_file,
-        }
-        rows = []
-        for what, paths, runs in (
-            ("one picture of 4000 x 4000", [large], args.runs),
-            (f"{PICTURES} pictures of 1920 x 1080", small, 3),
-        ):
-            for label, model in models.items():
-                detector = foveate.load(model, threads=THREADS)
-                assert isinstance(detector, Model)
-                rows.append(ratio_rows(what, detector, label, paths, runs))
-            listed = folder / "list.txt"
-            repeats = [large] * 3 if len(paths) == 1 else paths
-            listed.write_text("\n".join(map(str, repeats)))
-            files = {"ONNX": onnx_file, "torch": torch_file}
-            rows += peer_rows(what, args, files, listed, rows[-1]["forward_seconds"])
-        same = sameness(large, {name: models[name] for name in (args.model, "YOLO11n, trained")})
-        former = json.loads(target.read_text()) if args.no_raster else {}
-        raster = former.get("raster") or list(raster_rows(args, folder))
-    report = {
-        "tile": TILE,
-        "overlap": OVERLAP,
-        "rows": rows,
-        "raster": raster,
-        "same": same,
-        "provenance": provenance(SEED, args.peer_python),
-    }
+        if not args.only_raster:
+            report |= {"tile": TILE, "overlap": OVERLAP, **times(args, folder)}
+            report["provenance"] = provenance(SEED, args.peer_python)
+        if not args.no_raster:
+            report["raster"] = list(raster_rows(args, folder))
+            report["raster_provenance"] = provenance(SEED, args.peer_python)
     write_atomically(target, (json.dumps(report, indent=1) + "\n").encode())
 
 

@@ -8,6 +8,7 @@ The default score threshold becomes the one with the best F1 on those pictures, 
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from foveate.data.images import load_image, open_image
 from foveate.evaluation import SIZE_BINS, count_outcomes, evaluate_detections
 from foveate.export.onnx import export_run, load_run, rewrite_info
 from foveate.inference.bundled import BUNDLED_FOLDER
-from foveate.inference.model_info import Measured
+from foveate.inference.model_info import Measured, ModelInfo
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.pipeline import detect_image
 from foveate.structures import Dataset, Detections, UInt8Image
@@ -40,9 +41,10 @@ def real_tiles(dataset: Dataset, plan: TilePlan, multiple: int, count: int) -> l
     return tiles
 
 
-def predict(dataset: Dataset, detector: OnnxDetector, plan: TilePlan) -> dict[int, Detections]:
+def predict(
+    dataset: Dataset, detector: OnnxDetector, plan: TilePlan, info: ModelInfo
+) -> dict[int, Detections]:
     """Detections of every picture, by image id."""
-    info = detector.info
     return {
         sample.image_id: detect_image(
             open_image(sample.path), detector, plan, info.merge,
@@ -60,6 +62,7 @@ def measure(dataset: Dataset, setting: str, found: Mapping[int, Detections]) -> 
     if len(dataset.class_names) > 1:
         classes = scores.by_class.items()
         metrics |= {f"AP50_{name}": round(own["AP50"], 4) for name, own in classes}
+    metrics = {name: value for name, value in metrics.items() if not math.isnan(value)}
     return Measured(dataset=f"{dataset.name} ({len(dataset)} pictures)", setting=setting,
                     metrics=metrics)  # fmt: skip
 
@@ -78,7 +81,9 @@ def main() -> None:
     """Export, measure, and write ``src/foveate/bundled/NAME.onnx``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("labels", type=Path, help="held-out pictures, COCO JSON")
+    parser.add_argument("labels", type=Path, nargs="+", help="held-out pictures, COCO JSON; the "
+                        "first sets the threshold, all are measured")  # fmt: skip
+    parser.add_argument("--any-class", action="store_true", help="merge boxes across classes")
     parser.add_argument(
         "--size", type=int, help="tile size at run time; the training's if left out"
     )
@@ -86,7 +91,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, help="enlargement at run time, likewise")
     parser.add_argument("--out", type=Path, default=BUNDLED_FOLDER)
     args = parser.parse_args()
-    dataset = load_dataset(args.labels)
+    dataset, *others = (load_dataset(path) for path in args.labels)
     with tempfile.TemporaryDirectory() as folder:
         method, recipe, _ = load_run(args.run)
         asked = {"size": args.size, "overlap": args.overlap, "scale": args.scale}
@@ -96,23 +101,31 @@ def main() -> None:
         draft = export_run(args.run, Path(folder) / "draft.onnx", pictures=tuple(pictures))
         detector = OnnxDetector(draft)
         info = detector.info
-        plain = predict(dataset, detector, plan.model_copy(update={"plain": True}))
-        tiled = predict(dataset, detector, plan)
+        if args.any_class:
+            merge = info.merge.model_copy(update={"class_aware": False})
+            info = info.model_copy(update={"merge": merge})
         words = (
             f"tiles of {plan.size} px, overlap {plan.overlap_pixels} px, enlarged x{plan.scale:g}"
         )
+        squeezed = plan.model_copy(update={"plain": True})
+        measured = []
+        for shown in (*others, dataset):  # the list of models shows the last
+            plain, tiled = (predict(shown, detector, one, info) for one in (squeezed, plan))
+            measured += [measure(shown, "plain", plain), measure(shown, words, tiled)]
+            if shown is dataset:
+                threshold = best_threshold(dataset, tiled)
         info = info.model_copy(
             update={
                 "tile_plan": plan,
                 "small_object": plan.overlap_pixels / plan.scale,
-                "score_threshold": best_threshold(dataset, tiled),
-                "measured": (measure(dataset, "plain", plain), measure(dataset, words, tiled)),
+                "score_threshold": threshold,
+                "measured": tuple(measured),
             }
         )
         target = rewrite_info(draft, info, args.out / f"{info.name}.onnx")
     print(f"{target}: {target.stat().st_size / 1e6:.2f} MB, threshold {info.score_threshold}")
-    for measured in info.measured:
-        print(f"  {measured.setting}: {measured.metrics}")
+    for one in info.measured:
+        print(f"  {one.dataset}, {one.setting}: {one.metrics}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 Reads ``sky-visible`` and ``sky-ir`` (COCO JSON with ``videos`` and ``frame_index``) from the folder
 that ``FOVEATE_DATA`` names and writes one data set of both: ``train.json``, ``val.json`` and
-``images``. Clips keep their split. Consecutive frames are nearly alike, hence every k-th.
+``images``; and of each alone ``sky-visible-val.json`` and the like. Clips keep their split.
+Consecutive frames are nearly alike, hence every k-th.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,30 +41,50 @@ def frames(clip: Path, wanted: set[int]) -> Iterator[tuple[int, UInt8Image]]:
     video.release()
 
 
-def stills(source: Path, split: str, every: int, out: Path, dataset: dict[str, Any]) -> None:
-    """Write every k-th frame of a set's split and add its labels to `dataset`."""
+def stills(source: Path, split: str, every: int, out: Path) -> dict[str, Any]:
+    """Write every k-th frame of a set's split, and give its labels as COCO JSON."""
     labels = json.loads((source / f"{split}.json").read_text())
-    dataset["categories"] = labels["categories"]
-    objects: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in labels["annotations"]:
-        objects[annotation["image_id"]].append(annotation)
+    kept = [image for image in labels["images"] if image["frame_index"] % every == 0]
     clips: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
-    for image in labels["images"]:
-        if image["frame_index"] % every == 0:
-            clips[image["file_name"]][image["frame_index"]] = image
+    for image in kept:
+        clips[image["file_name"]][image["frame_index"]] = image
     for clip, images in sorted(clips.items()):
         for index, pixels in frames(source / "videos" / clip, set(images)):
-            name = f"{Path(clip).stem}-{index:04}.jpg"
             done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
             if not done:
                 raise SystemExit(f"{clip}: frame {index} cannot become a JPEG")
-            write_atomically(out / "images" / name, data.tobytes())
-            number = len(dataset["images"]) + 1
-            size = {key: images[index][key] for key in ("width", "height")}
-            dataset["images"].append({"id": number, "file_name": name, **size})
-            for annotation in objects[images[index]["id"]]:
-                own = {"id": len(dataset["annotations"]) + 1, "image_id": number}
-                dataset["annotations"].append({**annotation, **own})
+            write_atomically(out / "images" / still_name(images[index]), data.tobytes())
+    ids = {image["id"] for image in kept}
+    size = ("id", "width", "height")
+    return {
+        "images": [
+            {"file_name": still_name(image), **{key: image[key] for key in size}} for image in kept
+        ],
+        "annotations": [one for one in labels["annotations"] if one["image_id"] in ids],
+        "categories": labels["categories"],
+    }
+
+
+def still_name(image: dict[str, Any]) -> str:
+    """The file of a frame."""
+    return f"{Path(image['file_name']).stem}-{image['frame_index']:04}.jpg"
+
+
+def joined(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Data sets of the same categories as one, with ids of its own."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    categories: list[dict[str, Any]] = []
+    for part in parts:
+        first_image, first_annotation = len(images), len(annotations)
+        number = {image["id"]: i for i, image in enumerate(part["images"], first_image + 1)}
+        images += [{**image, "id": number[image["id"]]} for image in part["images"]]
+        annotations += [
+            {**one, "id": i, "image_id": number[one["image_id"]]}
+            for i, one in enumerate(part["annotations"], first_annotation + 1)
+        ]
+        categories = part["categories"]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def main() -> None:
@@ -73,11 +94,12 @@ def main() -> None:
     args = parser.parse_args()
     data = Path(os.environ.get("FOVEATE_DATA", ROOT.parent / "shared" / "data"))
     for split, every in SPLITS.items():
-        dataset: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
-        for name in SETS:
-            stills(data / name, split, every, args.out, dataset)
-        write_atomically(args.out / f"{split}.json", json.dumps(dataset).encode())
-        print(f"{split}: {len(dataset['images'])} stills")
+        parts = {name: stills(data / name, split, every, args.out) for name in SETS}
+        both = joined(parts.values())
+        for name, part in {"": both, **parts}.items():
+            file = args.out / f"{name}{'-' if name else ''}{split}.json"
+            write_atomically(file, json.dumps(part).encode())
+        print(f"{split}: {len(both['images'])} stills")
 
 
 if __name__ == "__main__":

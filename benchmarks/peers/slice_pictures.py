@@ -65,7 +65,6 @@ def supervision(args: argparse.Namespace) -> Callable[[str], int]:
         slice_wh=args.tile,
         overlap_wh=round(args.overlap * args.tile),
         batch_size=args.batch,
-        thread_workers=args.workers,
     )
     return lambda path: len(slicer(cv2.imread(path)))
 
@@ -79,7 +78,6 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=640)
     parser.add_argument("--overlap", type=float, default=0.2)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,14 @@ def supervision(path: str, tile: int, overlap: float) -> int:
     return shown
 
 
+def memory(key: str) -> int:
+    """A line of the process's status, bytes; Linux only."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * 1024
+    raise KeyError(key)
+
+
 def main() -> None:
     """Measure one system."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,19 +86,15 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=640)
     parser.add_argument("--overlap", type=float, default=0.2)
     args = parser.parse_args()
-    if args.system == "sahi":
-        import sahi.predict
-    else:
-        import supervision as _  # noqa: F401
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    import_module("sahi.predict" if args.system == "sahi" else "supervision")
+    before = memory("VmRSS")
     started = time.perf_counter()
     tiles = {"sahi": sahi, "supervision": supervision}[args.system](
         args.raster, args.tile, args.overlap
     )
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"megabytes": (peak - before) * 1024 / 1e6, "seconds": seconds,
-                      "tiles": tiles}))  # fmt: skip
+    megabytes = (memory("VmHWM") - before) / 1e6
+    print(json.dumps({"megabytes": megabytes, "seconds": seconds, "tiles": tiles}))
 
 
 if __name__ == "__main__":

@@ -135,6 +135,18 @@ def test_the_bits_that_a_file_declares_are_its_range(tmp_path: Path) -> None:
     assert seen(open_source(path)).max() == round(255 * 255 / 4095)
 
 
+def test_files_of_single_bits_are_black_and_white(tmp_path: Path) -> None:
+    values = noise(1) % 2
+    path = write_raster(tmp_path / "a.tif", values, NBITS=1)
+    assert (seen(open_source(path))[..., 0] == cut(values)[..., 0] * 255).all()
+
+
+def test_grey_that_counts_from_white(tmp_path: Path) -> None:
+    values = noise(1)
+    path = write_raster(tmp_path / "a.tif", values, photometric="miniswhite")
+    assert (seen(open_source(path))[..., 0] == 255 - cut(values)[..., 0]).all()
+
+
 def test_values_beyond_what_the_sample_shows_are_counted(tmp_path: Path) -> None:
     values = np.full((1, 4000, 300), 200, np.uint16)
     values[0, 300, 100:110] = 60_000  # between the windows that are sampled

@@ -16,6 +16,13 @@ from foveate.structures.boxes import box_intersection
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+@pytest.fixture(autouse=True, params=["few", "many"])
+def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare each with each, and through the grids."""
+    if request.param == "many":
+        monkeypatch.setattr(pairs_module, "FEW", 0)
+
+
 def listed(blocks: Iterable[Pairs]) -> list[tuple[int, int]]:
     return sorted((int(i), int(j)) for a, b in blocks for i, j in zip(a, b, strict=True))
 

@@ -50,6 +50,8 @@ _MOST_PIXELS = 1 << 24
 """Of a region that is held at its own scale."""
 _COLOURS = ("red", "green", "blue")
 
+_SILENT = logging.NullHandler()
+
 Window = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels."""
 
@@ -90,6 +92,9 @@ class RasterSource:
         self.unread: list[Window] = []
         self._clipped = self._looked_at = 0
         self._limits = self._choose_limits()
+        self._as_it_is = self._file.dtypes[0] == "uint8" and self._limits_are(0, 255)
+        # Grey TIFFs may count from white to black.
+        self._inverted = self._file.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
 
     def read(self, tile: Tile) -> UInt8Image | None:
         """The tile's region, as `ImageSource` says; reduced where it is shown smaller."""
@@ -213,7 +218,7 @@ class RasterSource:
         if self._palette is not None:
             return np.asarray(self._palette[values[0]], np.uint8)
         planes = list(values)
-        if values.dtype != np.uint8 or self._reading.values is not None:
+        if not self._as_it_is:
             low, high = self._limits
             beyond = (values < low[:, None, None]) | (values > high[:, None, None])
             self._clipped += int(np.count_nonzero(beyond))
@@ -222,8 +227,11 @@ class RasterSource:
                 planes = [scaled(v, *ends) for v, *ends in zip(values, low, high, strict=True)]
             else:
                 planes = [table[v] for v, table in zip(values, self._tables, strict=True)]
-        merged = cv2.merge(planes * 3 if len(planes) == 1 else planes)
-        return np.asarray(merged, np.uint8)
+        merged = np.asarray(cv2.merge(planes * 3 if len(planes) == 1 else planes), np.uint8)
+        return 255 - merged if self._inverted else merged
+
+    def _limits_are(self, low: float, high: float) -> bool:
+        return bool((self._limits[0] == low).all() and (self._limits[1] == high).all())
 
     @cached_property
     def _tables(self) -> list[UInt8Image] | None:
@@ -287,7 +295,7 @@ def _rasterio(asked: str = "a raster") -> Any:
 def _gdal() -> Iterator[None]:
     """GDAL with a bounded cache, its complaints left to this module."""
     # Without a handler, Python would print what rasterio logs; errors reach the user as such.
-    logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    logging.getLogger("rasterio").addHandler(_SILENT)
     with _rasterio().Env(GDAL_CACHEMAX=_CACHE):
         yield
 

@@ -64,7 +64,7 @@ class ModelInfo(Config):
         recipe_hash: SHA-256 of the recipe.
         created: ISO date.
         foveate_version: That exported it.
-        measured: Results on data it was not trained on.
+        measured: Results on data it was not trained on; the last is the one to be named first.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -3,7 +3,8 @@
 Boxes are sorted into grids, one for every octave of size: a box lies in exactly one cell, that of
 its left top corner, of the grid whose cells are just large enough for it. Whatever meets a box then
 lies in a few runs of neighbouring cells, and a run is one slice of the sorted boxes, found by
-bisection. There is never an N x N matrix, and pairs come in blocks.
+bisection. There is never an N x N matrix of many boxes, and pairs come in blocks. Few boxes are
+compared each with each, which takes less time than sorting them into grids.
 
 A tree (shapely's STRtree) answers the same question, but keeps a geometry object for every box.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -23,6 +25,9 @@ Pairs: TypeAlias = tuple[IntArray, IntArray]
 
 BLOCK = 1 << 19
 """Candidate pairs looked at in one go: some 40 MB of temporary arrays."""
+
+FEW = 128
+"""So many boxes are compared each with each."""
 
 SMALLEST_CELL = 8.0
 """Pixels; a finer grid would gain nothing, since cells of that size hold few boxes."""
@@ -59,21 +64,26 @@ class BoxIndex:
     """
 
     def __init__(self, boxes: FloatArray, groups: IntArray | None = None) -> None:
-        groups = np.zeros(len(boxes), np.int64) if groups is None else groups
         self.boxes = boxes
+        self.groups = np.zeros(len(boxes), np.int64) if groups is None else groups
         corners = boxes[:, :2].astype(np.float64)
         self._low = corners.min(axis=0, initial=np.inf)
         self._high = corners.max(axis=0, initial=-np.inf)
-        self._grids: list[_Grid] = []
+
+    @cached_property
+    def _grids(self) -> list[_Grid]:
+        """Small boxes first."""
+        boxes, groups = self.boxes, self.groups
         if not len(boxes):
-            return
+            return []
         base = _smallest_cell(self._high - self._low, int(groups.max()) + 1)
         size = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
         mantissa, exponent = np.frexp(np.maximum(size, base) / base)
         octave = exponent - (mantissa == 0.5)  # of a power of two: exactly its logarithm
-        for level in np.flatnonzero(np.bincount(octave)):
-            items = np.flatnonzero(octave == level)
-            self._grids.append(self._grid(boxes, groups, items, base * 2.0 ** int(level)))
+        return [
+            self._grid(boxes, groups, np.flatnonzero(octave == level), base * 2.0 ** int(level))
+            for level in np.flatnonzero(np.bincount(octave))
+        ]
 
     def _grid(self, boxes: FloatArray, groups: IntArray, items: IntArray, cell: float) -> _Grid:
         boxes, groups = np.take(boxes, items, axis=0), np.take(groups, items)
@@ -100,6 +110,11 @@ class BoxIndex:
         Yields:
             Blocks ``(i, j)`` of rows of `boxes`, ``i < j``; no pair comes twice.
         """
+        if len(self.boxes) <= FEW:
+            i, j = _each_with_each(self.boxes, self.groups, self.boxes, self.groups)
+            first = i < j
+            yield i[first], j[first]
+            return
         for n, small in enumerate(self._grids):
             yield from _in_order(small, small, self._search(small, small.boxes, small.groups, True))
             for large in self._grids[n + 1 :]:
@@ -122,6 +137,9 @@ class BoxIndex:
             Blocks ``(q, i)``: rows of the argument, rows of the index's boxes.
         """
         groups = np.zeros(len(boxes), np.int64) if groups is None else groups
+        if max(len(boxes), len(self.boxes)) <= FEW:
+            yield _each_with_each(boxes, groups, self.boxes, self.groups)
+            return
         for grid in self._grids:
             for asked, place in self._search(grid, boxes, groups):
                 yield asked, np.take(grid.items, place)
@@ -146,6 +164,16 @@ class BoxIndex:
             if itself:
                 start = np.maximum(start, asked + 1)
             yield from _meeting(grid.boxes, boxes, asked, start, stop)
+
+
+def _each_with_each(
+    boxes_a: FloatArray, groups_a: IntArray, boxes_b: FloatArray, groups_b: IntArray
+) -> Pairs:
+    """Every pair of one group that shares some area, rows of a and of b."""
+    a, b = boxes_a[:, None], boxes_b[None]
+    size = np.minimum(a[..., 2:], b[..., 2:]) > np.maximum(a[..., :2], b[..., :2])  # (A, B, 2)
+    i, j = np.nonzero(size[..., 0] & size[..., 1] & (groups_a[:, None] == groups_b[None]))
+    return i, j
 
 
 def _meeting(

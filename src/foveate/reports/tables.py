@@ -234,12 +234,12 @@ def _licences(model: ModelInfo) -> str:
 
 
 def _measured(model: ModelInfo) -> str:
-    """The setting with the highest AP."""
+    """Its last measurement, the one to be named first."""
     if not model.measured:
         return NONE
-    best = max(model.measured, key=lambda one: one.metrics.get("AP", -math.inf))
-    names = [name for name in ("AP", "AP50", "AP_small") if name in best.metrics]
-    return ", ".join(f"{name} {best.metrics[name]:.3f}" for name in names) + f" on {best.dataset}"
+    shown = model.measured[-1]
+    names = [name for name in ("AP", "AP50", "AP_small") if name in shown.metrics]
+    return ", ".join(f"{name} {shown.metrics[name]:.3f}" for name in names) + f" on {shown.dataset}"
 
 
 def _markdown_cell(text: str) -> str:
