@@ -159,8 +159,9 @@ def peer_rows(
     }
     for system, (peer, *flags) in systems.items():
         for kind, model in models.items():
-            if kind == "ONNX" and "--batch" in flags:
-                continue  # the export takes one picture at a time
+            # The export takes one picture at a time; batches are for torch.
+            if peer == "supervision" and (kind == "ONNX") == ("--batch" in flags):
+                continue
             command = [args.peer_python, script, peer, model, listed, *flags]
             command += ["--tile", TILE, "--overlap", OVERLAP, "--threads", THREADS]
             done = subprocess.run(
@@ -226,14 +227,14 @@ def raster_rows(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, An
     for width in (30_000, 60_000):
         path = write_raster(folder / f"{width}.tif", width, 30_000)
         out = folder / "out"
-        runs: dict[str, list[Any]] = {
-            "foveate": [sys.executable, "-c", RASTER, path, args.model, out, "detector", HERE],
-        }
+        detector = [sys.executable, "-c", RASTER, path, args.model, out, "detector", HERE]
+        nothing = [*detector[:-2], "nothing", HERE]
+        runs: dict[str, list[Any]] = {"foveate, finding nothing": nothing}
         if width == 30_000:
-            runs["foveate, finding nothing"] = [*runs["foveate"][:-2], "nothing", HERE]
+            runs["foveate"] = detector
             script = ROOT / "benchmarks" / "peers" / "slice_raster.py"
-            for peer in ("supervision", "sahi"):
-                runs[f"{peer}, finding nothing"] = [args.peer_python, script, peer, path]
+            for peer in ("supervision", "SAHI"):
+                runs[f"{peer}, finding nothing"] = [args.peer_python, script, peer.lower(), path]
         for system, command in runs.items():
             done = subprocess.run([str(part) for part in command], check=False,
                                   capture_output=True, text=True)  # fmt: skip

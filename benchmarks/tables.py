@@ -301,13 +301,13 @@ def same_table(report: dict[str, Any]) -> str:
 def raster_table(report: dict[str, Any]) -> str:
     """Memory and time of a raster."""
     return markdown(
-        ["raster", "system", "tiles", "seconds", "memory"],
+        ["raster", "system", "tiles", "boxes", "memory"],
         [
             [
                 row["raster"],
                 row["system"],
                 *(("-", "-", row["failed"]) if "failed" in row else
-                  (f"{row['tiles']:,}", f"{row['seconds']:.0f}", f"{row['megabytes']:,.0f} MB")),
+                  (f"{row['tiles']:,}", f"{row.get('boxes', 0):,}", f"{row['megabytes']:,.0f} MB")),
             ]
             for row in report["raster"]
         ],

@@ -40,7 +40,9 @@ def sahi(path: str, tile: int, overlap: float) -> int:
             nonlocal shown
             shown += 1 if np.ndim(image) == 3 else len(image)
 
-        def _create_object_prediction_list_from_original_predictions(self, *_: Any) -> None:
+        def _create_object_prediction_list_from_original_predictions(
+            self, *_: Any, **__: Any
+        ) -> None:
             self._object_prediction_list_per_image: list[list[Any]] = [[]]
 
     model = Nothing(model_path="none", category_mapping={"0": "thing"}, device="cpu")

@@ -31,7 +31,7 @@ _LEAST_MARGIN = 4
 _MAX_SIDE = 16_384
 """Of an annotated picture, pixels: larger ones are shrunk (a JPEG ends at 65,535)."""
 _WHOLE_PIXELS = 64_000_000
-_REDUCED_SIDE = 4096
+_REDUCED_SIDE = 3072
 """Of an annotated picture with more pixels than that: they need not fit into memory."""
 
 
@@ -118,7 +118,7 @@ class OutputFolder:
 def draw_result(result: Result, scale: float = 1.0) -> UInt8Image:
     """The picture with its detections, enlarged by `scale`, at most 16,384 pixels a side.
 
-    Pictures of more than 64 megapixels are reduced to 4096 pixels a side.
+    Pictures of more than 64 megapixels are reduced to 3072 pixels a side.
     """
     large = result.width * result.height > _WHOLE_PIXELS
     image = result.pixels(_REDUCED_SIDE if large else None)

@@ -41,8 +41,8 @@ from foveate.structures import BoolArray, GeoReference, Tile, UInt8Image
 MAX_PIXELS = 100_000_000_000
 """Larger rasters are refused: a header can claim anything."""
 
-_CACHE = 192
-"""Megabytes of decoded blocks; holds a row of tiles of a raster 80,000 wide that is in strips."""
+_CACHE = 128 << 20
+"""Bytes of decoded blocks: a row of tiles of a raster in strips, 70,000 pixels wide."""
 _SAMPLES = 8
 """Windows along each side that values are sampled in."""
 _SAMPLE_SIDE = 256
