@@ -168,3 +168,16 @@ def test_where_the_time_went(foveate: Call, field: Path, blob_model: Path) -> No
     for stage in ("decode", "tiles", "network", "boxes", "merge", "write"):
         assert f"  {stage} " in done.err
     assert "the network had nothing to do" in done.err
+
+
+def test_of_several_one_that_is_read_in_part_is_told_from_one_that_is_not(
+    foveate: Call, field: Path, blob_model: Path
+) -> None:
+    data = bytearray(field.read_bytes())
+    data[len(data) // 3 : len(data) // 3 + 300] = b"\xff" * 300
+    field.write_bytes(data)
+    write_raster(field.with_name("whole.tif"), np.full((3, 90, 90), 9, np.uint8))
+    done = foveate("detect", field.parent / "*.tif", "--model", blob_model)
+    assert done.code == 1
+    assert "1 of 2 pictures could not be done in full; the other 1 is done" in done.err
+    assert "field.tif: 2 blocks could not be read" in done.err

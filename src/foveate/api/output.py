@@ -15,6 +15,7 @@ import numpy as np
 
 from foveate.api.result import Result
 from foveate.config import write_atomically
+from foveate.data.sources import WHOLE_PIXELS
 from foveate.errors import FoveateError
 from foveate.reports.draw import draw_detections
 from foveate.reports.exports import Export, Files
@@ -30,9 +31,8 @@ _LEAST_MARGIN = 4
 """Pixels: a tiny object says nothing without its surroundings."""
 _MAX_SIDE = 16_384
 """Of an annotated picture, pixels: larger ones are shrunk (a JPEG ends at 65,535)."""
-_WHOLE_PIXELS = 64_000_000
 _REDUCED_SIDE = 3072
-"""Of an annotated picture with more pixels than that: they need not fit into memory."""
+"""Of an annotated picture that is too large to be sure to fit into memory."""
 
 
 class OutputFolder:
@@ -120,7 +120,7 @@ def draw_result(result: Result, scale: float = 1.0) -> UInt8Image:
 
     Pictures of more than 64 megapixels are reduced to 3072 pixels a side.
     """
-    large = result.width * result.height > _WHOLE_PIXELS
+    large = result.width * result.height > WHOLE_PIXELS
     image = result.pixels(_REDUCED_SIDE if large else None)
     reduced = image.shape[1] / result.width
     found = result.detections

@@ -238,9 +238,11 @@ class _Job:
         if len(self.paths) == 1:
             raise FoveateError(*self.failures.values())
         whole = len(self.paths) - len(self.failures)
-        done = f"the other {whole} are done" if whole else "none is done"
+        verb = "is" if whole == 1 else "are"
+        done = f"the other {whole} {verb} done" if whole else "none is done"
+        partly = " in full" if len(self.rows) > whole else ""
         raise FoveateError(
-            f"{len(self.failures)} of {len(self.paths)} pictures could not be done; {done}"
+            f"{len(self.failures)} of {len(self.paths)} pictures could not be done{partly}; {done}"
         )
 
     def _failed(self, name: str, message: str) -> None:

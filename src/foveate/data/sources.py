@@ -13,7 +13,7 @@ from foveate.errors import FoveateError
 from foveate.structures import ImageSource
 
 WHOLE_PIXELS = 64_000_000
-"""TIFFs with more are read by windows."""
+"""TIFFs with more are read by windows, and people are shown them reduced."""
 
 SOURCE_ENDINGS = (*PICTURE_ENDINGS, ".jp2", ".j2k")
 """File endings that a folder is searched for; not VRTs, whose parts may be in the same folder."""

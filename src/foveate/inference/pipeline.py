@@ -106,7 +106,7 @@ def detect_image(
         score_threshold: Least score, in ``[0, 1]``, of a box that takes part in the merge.
         size_multiple: The tiles' canvas has sides that are multiples of this.
         padding: Value around tiles smaller than the canvas, 0 to 255.
-        batch_size: Tiles a call; None chooses by measurement.
+        batch_size: Tiles a call; None takes as many as keep the detector busy.
         alone: Whether no other picture is worked on meanwhile: then a single tile gets all of
             the detector's threads.
         on_tiles: Told after each batch, in the calling thread; what it raises ends the run.

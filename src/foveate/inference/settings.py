@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
         plain: Show only the whole picture squeezed into one tile.
         merge: Name of a merge, or its whole configuration.
         threshold: Least score of a detection, in ``[0, 1]``.
-        batch_size: Tiles a call of the detector; None chooses by measurement.
+        batch_size: Tiles a call of the detector; None takes as many as keep it busy.
         bands: Numbers of the bands to show, from 1, in the model's order.
         value_range: Values shown as black and as white; or text, such as ``2%:98%``.
     """
@@ -63,7 +63,7 @@ class RunSettings:
         score_threshold: Least score.
         size_multiple: Of the sides of what the detector is shown, network pixels.
         padding: Value around a picture smaller than a tile, 0 to 255.
-        batch_size: Tiles a call; None measures.
+        batch_size: Tiles a call; None takes as many as keep the detector busy.
         reading: Which bands and values of a picture are shown.
     """
 

@@ -134,7 +134,8 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         - `capped_tiles`: how many of them gave as many boxes as the model can give one, so that
           some objects may be missing.
         - `skipped_tiles`: how many it was not shown because nothing is in them.
-        - `seconds`: wall time of tiling, detection and merging.
+        - `seconds`: wall time of tiling, detection and merging; pictures that are worked on at the
+          same time share it.
         - `counts`: class name to number of objects.
         - `boxes`: xyxy pixels, `scores`, `labels` (indices into `class_names`), best first as
           the detector's merge left them.
