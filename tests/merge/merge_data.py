@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from random_boxes import random_boxes
 
 from foveate.structures import Detections, FloatArray, IntArray, Tile, TiledDetections
 
@@ -28,13 +29,6 @@ def one_tile(detections: Detections, size: tuple[int, int] = (100_000, 100_000))
     """All boxes from one tile that is the picture."""
     regions = np.array([[0, 0, *size]], np.float32)
     return TiledDetections(detections, np.zeros(len(detections), np.int64), regions, size)
-
-
-def random_boxes(rng: np.random.Generator, count: int, extent: float = 100) -> FloatArray:
-    """Boxes of very different sizes, many of them overlapping."""
-    corner = rng.uniform(-extent / 2, extent, (count, 2))
-    size = np.exp(rng.uniform(np.log(0.5), np.log(extent), (count, 2)))
-    return np.concatenate([corner, corner + size], axis=1).astype(np.float32)
 
 
 def random_detections(rng: np.random.Generator, count: int, extent: float = 100) -> Detections:

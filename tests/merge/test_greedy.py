@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from merge_data import random_boxes
+from random_boxes import random_boxes
 
 from foveate.merge import greedy
 from foveate.merge.greedy import Metric, greedy_kept, greedy_owners

@@ -13,12 +13,12 @@ from merge_data import (
     one_tile,
     perfect_views,
     plain,
-    random_boxes,
     random_detections,
     same,
     shuffled,
     tiled,
 )
+from random_boxes import random_boxes
 
 from foveate.merge import MERGES, MergeConfig, MergeMethod, merge_tiles
 from foveate.structures import Detections, TiledDetections

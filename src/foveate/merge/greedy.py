@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from foveate.merge.pairs import BoxIndex
 from foveate.structures import BoolArray, FloatArray, IntArray
+from foveate.structures.box_index import BoxIndex
 from foveate.structures.boxes import paired_ios, paired_iou
 
 Metric: TypeAlias = Literal["iou", "ios"]

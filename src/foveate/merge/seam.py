@@ -25,7 +25,6 @@ import numpy as np
 
 from foveate.merge.config import MergeConfig
 from foveate.merge.greedy import greedy_kept
-from foveate.merge.pairs import BoxIndex, Pairs
 from foveate.merge.ranked import Ranked, best_first, groups_of, rank
 from foveate.merge.views import (
     SLACK,
@@ -36,6 +35,7 @@ from foveate.merge.views import (
     tells_enough,
 )
 from foveate.structures import BoolArray, Detections, FloatArray, IntArray, TiledDetections
+from foveate.structures.box_index import BoxIndex, Pairs
 from foveate.structures.boxes import paired_iou
 
 REACH = np.array([-1, -1, 1, 1], np.float32) * np.float32(SLACK + 1)

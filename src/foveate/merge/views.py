@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from foveate.merge.pairs import BoxIndex
 from foveate.structures import BoolArray, FloatArray
+from foveate.structures.box_index import BoxIndex
 from foveate.structures.boxes import paired_iou
 
 Agreement: TypeAlias = tuple[BoolArray, FloatArray]

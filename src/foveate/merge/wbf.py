@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from foveate.merge.config import MergeConfig
 from foveate.merge.greedy import greedy_kept, paired_overlap
-from foveate.merge.pairs import BoxIndex
 from foveate.merge.ranked import Ranked, best_first, rank
 from foveate.structures import Detections, FloatArray, IntArray, TiledDetections
+from foveate.structures.box_index import BoxIndex
 from foveate.structures.boxes import box_area, paired_intersection
 
 

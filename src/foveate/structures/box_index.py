@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.structures import FloatArray, IntArray
+from foveate.structures.types import FloatArray, IntArray
 
 Pairs: TypeAlias = tuple[IntArray, IntArray]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from merge_data import random_boxes
+from random_boxes import random_boxes
 
-from foveate.merge import pairs as pairs_module
-from foveate.merge.pairs import BoxIndex, Pairs
 from foveate.structures import FloatArray
+from foveate.structures import box_index as index_module
+from foveate.structures.box_index import BoxIndex, Pairs
 from foveate.structures.boxes import box_intersection
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -20,7 +20,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare each with each, and through the grids."""
     if request.param == "many":
-        monkeypatch.setattr(pairs_module, "FEW", 0)
+        monkeypatch.setattr(index_module, "FEW", 0)
 
 
 def listed(blocks: Iterable[Pairs]) -> list[tuple[int, int]]:
@@ -58,7 +58,7 @@ def test_query_finds_what_meets_from_anywhere(seed: int, count: int, asked: int)
 
 
 def test_blocks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs_module, "BLOCK", 400)
+    monkeypatch.setattr(index_module, "BLOCK", 400)
     boxes = np.tile(np.array([[10, 10, 20, 20]], np.float32), (200, 1))
     blocks = list(BoxIndex(boxes).pairs())
     assert sum(len(i) for i, _ in blocks) == 200 * 199 // 2
