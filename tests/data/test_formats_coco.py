@@ -65,6 +65,59 @@ def test_a_file_is_read(write: Callable[..., Path]) -> None:
     assert len(third) == 0
 
 
+def test_tinyperson_is_told_by_its_fields(write: Callable[..., Path]) -> None:
+    plain = {"ignore": False, "uncertain": False, "logo": False, "in_dense_image": True}
+    rows = [plain, plain | {"ignore": True}, plain | {"uncertain": True}, plain | {"logo": True}]
+    content = copy.deepcopy(CONTENT)
+    content["images"][1] |= {"file_name": "big.jpg", "corner": [540, 0, 640, 50]}
+    content["annotations"] = [
+        {"id": i, "image_id": 10, "category_id": 3, "bbox": [5, 5, 4, 9], "iscrowd": 0} | row
+        for i, row in enumerate(rows)
+    ]
+    sample = read_coco(write(content)).samples[1]
+    assert sample.annotations.ignore.tolist() == [False, True, True, True]
+    # A tile of a larger picture stays one: size and boxes are the tile's own.
+    assert (sample.path.name, sample.width, sample.height) == ("big.jpg", 100, 50)
+    np.testing.assert_array_equal(sample.annotations.boxes[0], [5, 5, 9, 14])
+    # Elsewhere the same words may mean anything.
+    for row in content["annotations"]:
+        del row["in_dense_image"]
+    assert read_coco(write(content)).samples[1].annotations.ignore.tolist() == [0, 1, 0, 0]
+
+
+AI_TOD = (
+    "airplane",
+    "bridge",
+    "storage-tank",
+    "ship",
+    "swimming-pool",
+    "vehicle",
+    "person",
+    "wind-mill",
+)
+
+
+def test_ai_tod_is_coco(write: Callable[..., Path]) -> None:
+    box = {"image_id": 0, "bbox": [782.0, 12.0, 9.0, 10.0], "area": 90.0, "segmentation": []}
+    content = {
+        "info": "AI-TOD",
+        "licenses": None,
+        "categories": [
+            {"id": i, "name": name, "supercategory": name} for i, name in enumerate(AI_TOD, 1)
+        ],
+        "images": [{"id": 0, "file_name": "P0.png", "width": 800, "height": 800}],
+        "annotations": [
+            box | {"id": i, "category_id": i + 1, "iscrowd": 0, "ignore": 0} for i in range(8)
+        ],
+    }
+    dataset = load_dataset(write(content, "ai-tod/annotations/aitod_val.json"))
+    assert dataset.class_names == AI_TOD
+    objects = dataset.samples[0].annotations
+    assert objects.labels.tolist() == [*range(8)]
+    assert not objects.ignore.any()
+    np.testing.assert_array_equal(objects.boxes[0], [782, 12, 791, 22])
+
+
 def test_boxes_that_nothing_can_find_are_ignored(write: Callable[..., Path]) -> None:
     content = copy.deepcopy(CONTENT)
     boxes = [[5, 5, 0, 4], [200, 5, 4, 4], [-9, 5, 9, 4], [-1, -1, 3, 3]]

@@ -22,6 +22,13 @@ from foveate.errors import FoveateError, UsageError
         ("labels/a.txt", ".", "yolo"),
         ("images/train/a.png", "images/train", "yolo"),
         ("Annotations/a.xml", ".", "voc"),
+        ("annotations.xml", ".", "cvat"),
+        ("job.XML", "job.XML", "cvat"),
+        ("labelTxt/a.txt", ".", "dota"),
+        ("labelTxt/a.txt", "labelTxt", "dota"),
+        ("train/labelTxt/a.txt", ".", "dota"),
+        ("annotations/a.txt", ".", "visdrone"),
+        ("VisDrone2019-DET-val/annotations/a.txt", ".", "visdrone"),
     ],
 )
 def test_formats_are_recognised(file: str, given: str, format: str, tmp_path: Path) -> None:
@@ -41,7 +48,7 @@ def test_nothing_recognised_says_what_is(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(FoveateError, match=r"no COCO \.json, no YOLO data\.yaml or labels/"):
         load_dataset(tmp_path)
-    with pytest.raises(FoveateError, match=r"give a COCO \.json, a YOLO data\.yaml, or a folder"):
+    with pytest.raises(FoveateError, match=r"give a COCO \.json, a YOLO data\.yaml, a CVAT \.xml"):
         load_dataset(tmp_path / "notes.txt")
     with pytest.raises(UsageError, match="unknown data-set format 'coc'; choose from coco, yolo"):
         load_dataset(tmp_path, format="coc")

@@ -67,6 +67,21 @@ def test_classes_do_not_depend_on_the_split(pets: Path) -> None:
         load_dataset(pets, split="train")
 
 
+def test_a_list_of_names_gives_their_order(pets: Path) -> None:
+    (pets / "labels.txt").write_text("dog\n\nhorse\n")
+    dataset = load_dataset(pets)
+    assert dataset.class_names == ("dog", "horse", "cat")
+    assert dataset.samples[0].annotations.labels.tolist() == [0, 2]
+
+
+def test_splits_may_list_names_with_spaces(pets: Path) -> None:
+    add(pets, "c 1", SIZE)
+    (pets / "ImageSets" / "Main").mkdir(parents=True)
+    (pets / "ImageSets" / "Main" / "val.txt").write_text("c 1\nb  1\n")
+    stems = [sample.path.stem for sample in load_dataset(pets, split="val").samples]
+    assert stems == ["c 1", "b"]
+
+
 def test_a_renamed_picture_is_found_and_measured(pets: Path, tmp_path: Path) -> None:
     add(pets, "c", "<size><width>0</width></size>", filename="elsewhere\\old.JPG")
     with pytest.raises(FoveateError, match=r"old\.JPG does not exist"):

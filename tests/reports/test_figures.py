@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports_data import boxes_of, scene
 
-from foveate.reports.charts import SizeBars, size_chart, size_counts
+from foveate.reports.charts.sizes import SizeBars, size_chart, size_counts
 from foveate.reports.figures import (
     Layer,
     choose_regions,

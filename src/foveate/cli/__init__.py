@@ -15,7 +15,9 @@ from foveate.errors import FoveateError, UsageError
 COMMANDS = {
     "demo": "Detect in a sample picture, plain and in tiles, and show the difference.",
     "detect": "Detect small objects in pictures of any size.",
+    "inspect": "Say how small a data set's objects are for a network, and what to do about it.",
     "evaluate": "Measure AP and recall by object size, of a model or of predictions.",
+    "convert": "Write a labelled data set in another format.",
     "models": "List the bundled models.",
     "train": "Train a detector from a recipe.",
     "export": "Make one model.onnx of a training run.",

@@ -108,7 +108,7 @@ def _optional(
     )
 
 
-def _band_numbers(text: str) -> tuple[int, ...]:
+def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
@@ -125,8 +125,13 @@ BatchSize = Annotated[int | None, _optional(int, "TILES", "automatic")]
 Threads = Annotated[int | None, _optional(int, "N", "cores")]
 Layout = Annotated[str | None, _optional(str, "NAME", "recognised")]
 ClassNames = Annotated[str | None, _optional(str, "NAMES|FILE", _MODEL)]
-Bands = Annotated[tuple[int, ...] | None, _optional(_band_numbers, "N,N,N", "red, green, blue")]
+Bands = Annotated[tuple[int, ...] | None, _optional(_numbers, "N,N,N", "red, green, blue")]
 Values = Annotated[str | None, _optional(str, "LOW:HIGH", "all that occur")]
+AskedPixels = Annotated[int | None, _optional(int, "PIXELS", "640, or the model's")]
+AskedFactor = Annotated[float | None, _optional(float, "FACTOR", "1, or the model's")]
+AskedStrides = Annotated[
+    tuple[int, ...] | None, _optional(_numbers, "N,N,N", "4,8,16,32, or the model's")
+]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
 OptionalCrs = Annotated[str | None, _optional(str, "CRS", "the raster's")]

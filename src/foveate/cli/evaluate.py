@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
-from foveate.api import Failure, Options
 from foveate.api.output import OutputFolder
 from foveate.cli.arguments import OptionalFolder, OptionalText, RunFlags, RunOptions, parse
-from foveate.cli.scoring import LEAST_SCORE, interval_metrics, label_map, relabel, score_run
-from foveate.cli.terminal import note, progress, show_json, show_table
+from foveate.cli.scoring import Predicted, interval_metrics, predict_dataset, score_run
+from foveate.cli.terminal import note, show_json, show_table
 from foveate.data.formats import load_dataset
 from foveate.data.sources import open_source
 from foveate.errors import FoveateError, UsageError
@@ -29,15 +26,12 @@ from foveate.evaluation import (
     read_predictions,
     to_coco_results,
 )
-from foveate.inference.folder import detect_folder
-from foveate.inference.model_info import ModelInfo
-from foveate.inference.pipeline import ImageResult
-from foveate.inference.settings import reading_of, run_settings, runner
+from foveate.inference.settings import reading_of
 from foveate.reports.comparison import comparison_section
 from foveate.reports.page import Section, page_html, table_html
 from foveate.reports.results import Run, evaluation_summary
 from foveate.reports.tables import class_table, scores_table
-from foveate.structures import Dataset, Detections, Detector, UInt8Image
+from foveate.structures import Dataset, Detections, UInt8Image
 from foveate.tiling import look
 
 _SHOWN_PICTURES = 8
@@ -76,29 +70,6 @@ class Evaluate:
     json: bool = False
 
 
-@dataclass(frozen=True)
-class _Predicted:
-    """One run's predictions, in the data set's labels.
-
-    Attributes:
-        name: Of the run.
-        predictions: Image id to detections.
-        threshold: Least score of what a user is shown.
-        results: Image id to the whole result, where a model made it.
-    """
-
-    name: str
-    predictions: dict[int, Detections]
-    threshold: float
-    results: dict[int, ImageResult] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float | None:
-        """Mean time a picture; None where none was run."""
-        times = [result.seconds for result in self.results.values()]
-        return float(np.mean(times)) if times else None
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run the command."""
     flags = parse(Evaluate, "evaluate", arguments)
@@ -117,10 +88,12 @@ def main(arguments: Sequence[str]) -> None:
         shown = _PREDICTIONS_THRESHOLD if threshold is None else threshold
         read = read_predictions(flags.subject, dataset)
         _require_same_pictures(Path(flags.subject), dataset)
-        predicted = [_Predicted(Path(flags.subject).stem, read, shown)]
+        predicted = [Predicted(Path(flags.subject).stem, read, shown)]
     else:
         names = ("plain", "tiled") if flags.only == "both" else (flags.only,)
-        predicted = [_run_model(*loaded, dataset, name, flags, failures) for name in names]
+        predicted = [
+            predict_dataset(*loaded, dataset, flags.run.options(), name, failures) for name in names
+        ]
     _report(predicted, dataset, flags, bins, out)
     if failures:
         raise FoveateError(
@@ -151,47 +124,8 @@ def _require_same_pictures(path: Path, dataset: Dataset) -> None:
             )
 
 
-def _run_model(
-    detector: Detector,
-    info: ModelInfo,
-    dataset: Dataset,
-    name: str,
-    flags: Evaluate,
-    failures: dict[Path, str],
-) -> _Predicted:
-    labels = label_map(info.class_names, dataset)
-    options = flags.run.options() | Options(plain=name == "plain")
-    settings = run_settings(detector, options)
-    least = min(LEAST_SCORE, settings.score_threshold)
-    run = runner(detector, replace(settings, score_threshold=least))
-    samples = {sample.path: sample for sample in dataset.samples}
-    opened = partial(open_source, reading=settings.reading)
-    predicted = _Predicted(name, {}, settings.score_threshold)
-    with progress(name, len(samples)) as step:
-
-        def fail(failure: Failure) -> None:
-            if failure.path not in failures:
-                note(f"foveate: {failure.message}")
-            failures[failure.path] = failure.message
-            step()
-
-        # One at a time, so that each picture's time is its own.
-        for path, _, result in detect_folder(list(samples), opened, run, fail):
-            sample = samples[path]
-            if (result.width, result.height) != (sample.width, sample.height):
-                raise FoveateError(
-                    f"{path} is {result.width} x {result.height} and its labels are for "
-                    f"{sample.width} x {sample.height}"
-                )
-            found = relabel(result.detections, labels)
-            predicted.predictions[sample.image_id] = found
-            predicted.results[sample.image_id] = replace(result, detections=found)
-            step()
-    return predicted
-
-
 def _report(
-    predicted: Sequence[_Predicted],
+    predicted: Sequence[Predicted],
     dataset: Dataset,
     flags: Evaluate,
     bins: SizeBins,
@@ -236,7 +170,7 @@ def _report(
 
 
 def _details(
-    runs: Sequence[Run], predicted: Sequence[_Predicted], dataset: Dataset, flags: Evaluate
+    runs: Sequence[Run], predicted: Sequence[Predicted], dataset: Dataset, flags: Evaluate
 ) -> list[Section]:
     """Figures by class, and the pictures where most goes wrong."""
     sections = []
@@ -270,6 +204,6 @@ def _details(
     return sections
 
 
-def _shown(predicted: _Predicted, image_id: int) -> Detections:
+def _shown(predicted: Predicted, image_id: int) -> Detections:
     found = predicted.predictions[image_id]
     return found[found.scores >= predicted.threshold]

@@ -1,11 +1,17 @@
-"""Score a detector's runs on labelled pictures: shared by ``evaluate`` and ``demo``."""
+"""Run detectors on labelled pictures, and score what they find: shared by several commands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from foveate.api import Failure, Options
+from foveate.cli.terminal import note, progress
+from foveate.data.sources import open_source
 from foveate.errors import FoveateError
 from foveate.evaluation import (
     SizeBins,
@@ -13,11 +19,89 @@ from foveate.evaluation import (
     count_outcomes,
     evaluate_detections,
 )
+from foveate.inference.folder import detect_folder
+from foveate.inference.model_info import ModelInfo
+from foveate.inference.pipeline import ImageResult
+from foveate.inference.settings import run_settings, runner
 from foveate.reports.results import Run
-from foveate.structures import Dataset, Detections, IntArray
+from foveate.structures import Dataset, Detections, Detector, IntArray
 
 LEAST_SCORE = 0.01
 """AP wants the whole curve, not what a user would be shown."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One run's predictions, in the data set's labels.
+
+    Attributes:
+        name: Of the run.
+        predictions: Image id to detections.
+        threshold: Least score of what a user is shown.
+        results: Image id to the whole result, where a model made it.
+    """
+
+    name: str
+    predictions: dict[int, Detections]
+    threshold: float
+    results: dict[int, ImageResult] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean time a picture; None where none was run."""
+        times = [result.seconds for result in self.results.values()]
+        return float(np.mean(times)) if times else None
+
+
+def predict_dataset(
+    detector: Detector,
+    info: ModelInfo,
+    dataset: Dataset,
+    options: Options,
+    name: str,
+    failures: dict[Path, str],
+) -> Predicted:
+    """Run a model over a data set's pictures, one at a time, so that each one's time is its own.
+
+    Args:
+        detector: To run.
+        info: What its file says.
+        dataset: The pictures; their labels give the classes.
+        options: How; `plain` is set if that is the name.
+        name: Of the run.
+        failures: Gets the pictures that could not be done, each said once.
+
+    Raises:
+        FoveateError: If the model and the data set have no class in common, or a picture is not of
+            the size that its labels are for.
+    """
+    labels = label_map(info.class_names, dataset)
+    settings = run_settings(detector, options | Options(plain=name == "plain"))
+    least = min(LEAST_SCORE, settings.score_threshold)
+    run = runner(detector, replace(settings, score_threshold=least))
+    samples = {sample.path: sample for sample in dataset.samples}
+    opened = partial(open_source, reading=settings.reading)
+    predicted = Predicted(name, {}, settings.score_threshold)
+    with progress(name, len(samples)) as step:
+
+        def fail(failure: Failure) -> None:
+            if failure.path not in failures:
+                note(f"foveate: {failure.message}")
+            failures[failure.path] = failure.message
+            step()
+
+        for path, _, result in detect_folder(list(samples), opened, run, fail):
+            sample = samples[path]
+            if (result.width, result.height) != (sample.width, sample.height):
+                raise FoveateError(
+                    f"{path} is {result.width} x {result.height} and its labels are for "
+                    f"{sample.width} x {sample.height}"
+                )
+            found = relabel(result.detections, labels)
+            predicted.predictions[sample.image_id] = found
+            predicted.results[sample.image_id] = replace(result, detections=found)
+            step()
+    return predicted
 
 
 def score_run(

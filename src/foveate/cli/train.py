@@ -42,6 +42,11 @@ def require_training(command: str) -> None:
         )
 
 
+def can_train() -> bool:
+    """Whether what training needs is installed; nothing is imported."""
+    return all(map(_is_installed, _PACKAGES))
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run the command."""
     require_training("train")

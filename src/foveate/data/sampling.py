@@ -33,6 +33,8 @@ class SamplingConfig(Config):
     """Which tiles are drawn.
 
     Attributes:
+        tile: Side of the tiles, network pixels; the tile plan's if not given. Small tiles make
+            a step more varied than few large ones; the network does not mind.
         on_object: Probability that a tile is centred near an object rather than anywhere.
         balance_classes: Near which object: of each class of the picture as often as of any other.
         size_power: Pictures are drawn in proportion to (tiles they hold) to this power.
@@ -44,6 +46,7 @@ class SamplingConfig(Config):
         cache_megabytes: Memory for decoded pictures, per worker.
     """
 
+    tile: int | None = Field(default=None, ge=32, le=8192)
     on_object: float = Field(default=0.7, ge=0, le=1)
     balance_classes: bool = True
     size_power: float = Field(default=0.5, ge=0, le=1)

@@ -149,6 +149,17 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
     )
 
 
+def plan_options(plan: TilePlan) -> Options:
+    """The options that ask for exactly this plan."""
+    return Options(
+        tile=plan.size,
+        overlap=plan.overlap,
+        scale=plan.scale,
+        full_image=plan.full_image,
+        plain=plan.plain,
+    )
+
+
 def reading_of(options: Options) -> Reading:
     """Which bands and values of a picture the options ask for."""
     bands, asked = options.get("bands"), options.get("value_range")

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from foveate.evaluation import match_detections
-from foveate.reports.charts import SizeBars, size_chart
+from foveate.reports.charts.sizes import SizeBars, size_chart
 from foveate.reports.figures import (
     Layer,
     Region,

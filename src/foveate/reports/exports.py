@@ -15,11 +15,14 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol, TypeAlias
 from xml.etree import ElementTree as Xml
 
-import numpy as np
-import yaml
-
+from foveate.data.formats.documents import (
+    CvatDocument,
+    voc_document,
+    yolo_labels,
+    yolo_settings,
+)
+from foveate.data.formats.xml import document
 from foveate.reports.results import PictureResult, class_name
-from foveate.structures.boxes import xyxy_to_cxcywh
 
 Files: TypeAlias = Iterator[tuple[PurePosixPath, bytes]]
 """Relative paths and contents."""
@@ -54,18 +57,13 @@ class Yolo:
     def picture(self, result: PictureResult, stem: str) -> Files:
         """A line a box, the best first; an empty file for a picture without any."""
         found = result.detections
-        shares = xyxy_to_cxcywh(found.boxes) / np.array([result.width, result.height] * 2)
-        lines = [
-            f"{label} {' '.join(f'{share:.6f}' for share in row)}\n"
-            for label, row in zip(found.labels.tolist(), shares.tolist(), strict=True)
-        ]
-        yield PurePosixPath("yolo", "labels", f"{stem}.txt"), "".join(lines).encode()
+        content = yolo_labels(found.boxes, found.labels, result.width, result.height)
+        yield PurePosixPath("yolo", "labels", f"{stem}.txt"), content
 
     def finish(self) -> Files:
         """The class names, as ``data.yaml``."""
-        settings = {"train": "images", "val": "images", "names": dict(enumerate(self._names))}
-        content = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)
-        yield PurePosixPath("yolo", "data.yaml"), content.encode()
+        content = yolo_settings({"train": "images", "val": "images"}, self._names)
+        yield PurePosixPath("yolo", "data.yaml"), content
 
 
 class Csv:
@@ -102,23 +100,12 @@ class Voc:
 
     def picture(self, result: PictureResult, stem: str) -> Files:
         """One file."""
-        root = Xml.Element("annotation")
-        _add(root, "filename", result.name)
-        size = Xml.SubElement(root, "size")
-        for key, value in (("width", result.width), ("height", result.height), ("depth", 3)):
-            _add(size, key, value)
-        for name, score, box, _ in _objects(result, self._names):
-            entry = Xml.SubElement(root, "object")
-            _add(entry, "name", name)
-            _add(entry, "difficult", 0)
-            _add(entry, "confidence", f"{score:.4f}")
-            corners = Xml.SubElement(entry, "bndbox")
-            x1, y1, x2, y2 = box
-            # The first pixel is 1 and the last one belongs to the box.
-            sides = {"xmin": x1 + 1, "ymin": y1 + 1, "xmax": x2, "ymax": y2}
-            for key, side in sides.items():
-                _add(corners, key, f"{side:.2f}")
-        yield PurePosixPath("voc", "Annotations", f"{stem}.xml"), _document(root)
+        objects = (
+            (name, box, {"difficult": 0, "confidence": f"{score:.4f}"})
+            for name, score, box, _ in _objects(result, self._names)
+        )
+        content = voc_document(result.name, result.width, result.height, objects)
+        yield PurePosixPath("voc", "Annotations", f"{stem}.xml"), content
 
     def finish(self) -> Files:
         """Nothing more."""
@@ -174,7 +161,7 @@ class LabelStudio:
         labels = Xml.SubElement(view, "RectangleLabels", name="label", toName="image")
         for name in _named(self._names, self._used):
             Xml.SubElement(labels, "Label", value=name)
-        yield PurePosixPath("label-studio.xml"), _document(view)
+        yield PurePosixPath("label-studio.xml"), document(view)
 
 
 class Cvat:
@@ -183,32 +170,19 @@ class Cvat:
     def __init__(self, class_names: Sequence[str]) -> None:
         self._names = class_names
         self._used: set[str] = set()
-        self._root = Xml.Element("annotations")
-        _add(self._root, "version", "1.1")
-        task = Xml.SubElement(Xml.SubElement(self._root, "meta"), "task")
-        self._labels = Xml.SubElement(task, "labels")
-        self._pictures = 0
+        self._document = CvatDocument()
 
     def picture(self, result: PictureResult, stem: str) -> Files:
         """Nothing yet."""
-        size = {"width": str(result.width), "height": str(result.height)}
-        image = Xml.SubElement(
-            self._root, "image", {"id": str(self._pictures), "name": result.name, **size}
-        )
-        self._pictures += 1
         self._used.update(_used(result, self._names))
-        for name, _, box, _ in _objects(result, self._names):
-            sides = zip(("xtl", "ytl", "xbr", "ybr"), box, strict=True)
-            corners = {key: f"{side:.2f}" for key, side in sides}
-            how = {"label": name, "source": "auto", "occluded": "0", "z_order": "0"}
-            Xml.SubElement(image, "box", how | corners)
+        objects = ((name, box, False) for name, _, box, _ in _objects(result, self._names))
+        self._document.picture(result.name, result.width, result.height, objects, source="auto")
         return iter(())
 
     def finish(self) -> Files:
         """The one file."""
-        for name in _named(self._names, self._used):
-            _add(Xml.SubElement(self._labels, "label"), "name", name)
-        yield PurePosixPath("cvat.xml"), _document(self._root)
+        content = self._document.content(_named(self._names, self._used))
+        yield PurePosixPath("cvat.xml"), content
 
 
 EXPORTS: dict[str, Callable[[Sequence[str]], Export]] = {
@@ -239,13 +213,3 @@ def _used(result: PictureResult, class_names: Sequence[str]) -> set[str]:
 def _named(class_names: Sequence[str], used: set[str]) -> list[str]:
     """All classes: the model's, and the numbered ones of a model that does not name them."""
     return [*class_names, *sorted(used - {*class_names})]
-
-
-def _add(parent: Xml.Element, name: str, value: object) -> None:
-    Xml.SubElement(parent, name).text = str(value)
-
-
-def _document(root: Xml.Element) -> bytes:
-    Xml.indent(root)
-    content: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
-    return content + b"\n"

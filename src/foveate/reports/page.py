@@ -76,7 +76,7 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 </head>
 <body>
 <header><h1>{escape(title)}</h1>{f"<p>{escape(subtitle)}</p>" if subtitle else ""}</header>
-{_tools(score_threshold) if "<svg" in body else ""}
+{_tools(score_threshold) if 'class="zoom' in body else ""}
 <main>{body}</main>
 <footer>Made by foveate. This page is one file and loads nothing from elsewhere.</footer>
 <dialog aria-label="Picture"><p></p><button type="button">Close</button></dialog>

@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from foveate.reports.charts import SizeBars, size_chart
+from foveate.reports.charts.sizes import SizeBars, size_chart
 from foveate.reports.figures import (
     LONGEST,
     MOST_OUTLINES,

@@ -18,6 +18,9 @@ from foveate.reports.results import PictureResult, Run
 NONE = "\N{EN DASH}"
 """Stands for a value that is not defined."""
 
+_LONGEST_NUMBER = 32
+"""Characters, interval included; a sentence may begin with a digit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -38,7 +41,10 @@ class Table:
     def is_numeric(self, column: int) -> bool:
         """Whether a column holds numbers, so that it is set flush right."""
         cells = [row[column] for row in self.rows if row[column] != NONE]
-        return bool(cells) and all(cell[:1].isdigit() or cell[:1] in "+-" for cell in cells)
+        return bool(cells) and all(
+            (cell[:1].isdigit() or cell[:1] in "+-") and len(cell) <= _LONGEST_NUMBER
+            for cell in cells
+        )
 
 
 def to_rich(table: Table) -> RichTable:

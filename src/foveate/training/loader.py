@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from foveate.data.formats import load_dataset
+from foveate.data.formats.splits import split_names, with_same_classes
 from foveate.data.images import load_image
 from foveate.data.sampling import TileSampler, TrainingTile
 from foveate.errors import FoveateError, UsageError
@@ -20,20 +21,24 @@ from foveate.structures import Dataset
 from foveate.training.recipe import Recipe
 
 
-def load_splits(data: Path) -> tuple[Dataset, Dataset | None]:
+def training_splits(data: Path) -> tuple[Dataset, Dataset | None]:
     """Training pictures, and validation pictures where there are any.
 
     Args:
-        data: A folder with ``train.json`` and perhaps ``val.json`` (COCO), or any data set that
-            `load_dataset` reads.
+        data: A data set in any format that `load_dataset` reads; its `train` and `val` parts are
+            taken, or all of it where it has no parts.
 
     Raises:
         FoveateError: If pictures are missing, before a long run starts.
     """
-    train, val = data / "train.json", data / "val.json"
-    if not train.is_file():
+    names = split_names(data)
+    if "train" not in names:
         return _checked(load_dataset(data)), None
-    return _checked(load_dataset(train)), _checked(load_dataset(val)) if val.is_file() else None
+    val = next((name for name in ("val", "valid") if name in names), None)
+    wanted = ["train"] if val is None else ["train", val]
+    parts = with_same_classes({name: load_dataset(data, split=name) for name in wanted})
+    train_set, *rest = map(_checked, parts.values())
+    return train_set, rest[0] if rest else None
 
 
 def _checked(dataset: Dataset) -> Dataset:
@@ -75,7 +80,7 @@ def batches(
     sampler = TileSampler(
         dataset,
         lambda sample: load_image(sample.path),
-        recipe.tile_plan.size,
+        recipe.sampling.tile or recipe.tile_plan.size,
         recipe.tile_plan.scale,
         recipe.sampling,
         recipe.augment,

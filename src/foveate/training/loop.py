@@ -28,7 +28,7 @@ from foveate.training.checkpoint import (
     save_checkpoint,
 )
 from foveate.training.ema import MovingAverage
-from foveate.training.loader import batches, load_splits
+from foveate.training.loader import batches, training_splits
 from foveate.training.recipe import OptimiserConfig, Precision, Recipe
 from foveate.training.validate import validate
 
@@ -52,42 +52,82 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
         UsageError: If `out` holds a run of another recipe, or one when `resume` is False.
         FoveateError: If the loss stops being finite; the last good checkpoint is kept.
     """
-    train_set, val_set = load_splits(data)
-    fabric = Fabric(accelerator="auto", devices=1, precision=best_precision(recipe.precision))
-    fabric.seed_everything(recipe.seed, verbose=False)
+    train_set, val_set = training_splits(data)
+    trainer = Trainer(recipe, len(train_set.class_names))
     _prepare_folder(recipe, out, resume, train_set)
-    model = build_method(recipe, len(train_set.class_names))
-    model.to(memory_format=torch.channels_last)
-    average = MovingAverage(model, recipe.optimiser.ema)
-    average.model.to(fabric.device)
-    optimiser = build_optimiser(model, recipe.optimiser)
-    first = _restore(out, recipe, model, average, optimiser) if resume else 0
-    wrapped, optimiser = fabric.setup(model, optimiser)
-    run = _Run(recipe, out, model, average, optimiser)
+    first = _restore(out, recipe, trainer) if resume else 0
+    trainer.start()
+    run = _Run(recipe, out, trainer.model, trainer.average, trainer.optimiser)
+    device = trainer.fabric.device
     with run.progress, run.writer:
         stream = batches(train_set, recipe, first)
         for step, (images, targets) in enumerate(stream, start=first):
-            set_learning_rate(optimiser, recipe, step)
-            targets = [_moved(t, fabric.device) for t in targets]
-            losses = model.loss(wrapped(images.to(fabric.device)), targets)
-            total = torch.stack(list(losses.values())).sum()
+            losses, total = trainer.step(step, images, targets)
             if not torch.isfinite(total):
                 raise FoveateError(
                     f"loss is {total.item()} at iteration {step}; the checkpoint before it is in "
                     f"{out}. Try a lower --optimiser.learning-rate, or --precision 32-true"
                 )
-            optimiser.zero_grad(set_to_none=True)
-            fabric.backward(total)
-            fabric.clip_gradients(model, optimiser, max_norm=recipe.optimiser.clip)
-            optimiser.step()
-            average.update(model, step)
             run.after_step(step, losses, total)
             every = recipe.validate_every
             if val_set and every and (step + 1) % every == 0 and step + 1 < recipe.iterations:
-                run.record(step + 1, val_set, fabric.device)
+                run.record(step + 1, val_set, device)
         if val_set:
-            run.record(recipe.iterations, val_set, fabric.device)
+            run.record(recipe.iterations, val_set, device)
     return out
+
+
+class Trainer:
+    """A model, its averaged twin and its optimiser, on the device that Fabric chooses.
+
+    Args:
+        recipe: Everything that determines the run; seeds the random numbers.
+        class_count: Classes of the training data.
+    """
+
+    def __init__(self, recipe: Recipe, class_count: int) -> None:
+        self.recipe = recipe
+        self.fabric = Fabric(
+            accelerator="auto", devices=1, precision=best_precision(recipe.precision)
+        )
+        self.fabric.seed_everything(recipe.seed, verbose=False)
+        self.model = build_method(recipe, class_count)
+        self.model.to(memory_format=torch.channels_last)
+        self.average = MovingAverage(self.model, recipe.optimiser.ema)
+        self.average.model.to(self.fabric.device)
+        self.optimiser = build_optimiser(self.model, recipe.optimiser)
+
+    def start(self) -> None:
+        """Move all to the device; weights and optimiser are restored before, if at all."""
+        self._wrapped, self.optimiser = self.fabric.setup(self.model, self.optimiser)
+
+    def step(
+        self, number: int, images: Tensor, targets: list[Targets]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """One step of the optimiser, left out where the loss is not finite.
+
+        Args:
+            number: Of the step; decides the learning rate.
+            images: ``(N, H, W, C)`` uint8.
+            targets: One an image.
+
+        Returns:
+            The losses by name, and their sum.
+        """
+        set_learning_rate(self.optimiser, self.recipe, number)
+        device = self.fabric.device
+        moved = [_moved(target, device) for target in targets]
+        losses = self.model.loss(self._wrapped(images.to(device)), moved)
+        total = torch.stack(list(losses.values())).sum()
+        if torch.isfinite(total):
+            self.optimiser.zero_grad(set_to_none=True)
+            self.fabric.backward(total)
+            self.fabric.clip_gradients(
+                self.model, self.optimiser, max_norm=self.recipe.optimiser.clip
+            )
+            self.optimiser.step()
+            self.average.update(self.model, number)
+        return losses, total
 
 
 def best_precision(asked: Precision) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
@@ -209,13 +249,7 @@ def _prepare_folder(recipe: Recipe, out: Path, resume: bool, train_set: Dataset)
         raise UsageError(f"{out}: cannot be written ({error.strerror}); choose --out") from None
 
 
-def _restore(
-    out: Path,
-    recipe: Recipe,
-    model: Method,
-    average: MovingAverage,
-    optimiser: torch.optim.Optimizer,
-) -> int:
+def _restore(out: Path, recipe: Recipe, trainer: Trainer) -> int:
     """Load the folder's checkpoint, if any; the iteration to go on from."""
     if not (out / CHECKPOINT).is_file():
         return 0
@@ -223,9 +257,9 @@ def _restore(
     if facts.get("recipe") != recipe.fingerprint():
         raise UsageError(f"{out} holds a run of another recipe ({facts.get('method')}): "
                          "choose another --out")  # fmt: skip
-    model.load_state_dict(part(tensors, "model"))
-    average.model.load_state_dict(part(tensors, "average"))
-    restore_optimiser(optimiser, tensors)
+    trainer.model.load_state_dict(part(tensors, "model"))
+    trainer.average.model.load_state_dict(part(tensors, "average"))
+    restore_optimiser(trainer.optimiser, tensors)
     return int(facts["iteration"])
 
 

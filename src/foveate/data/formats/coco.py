@@ -26,6 +26,9 @@ from foveate.data.images import image_size
 from foveate.errors import FoveateError
 from foveate.structures import Annotations, BoolArray, Dataset, IntArray, Sample
 
+_TINYPERSON = {"ignore", "uncertain", "logo", "in_dense_image"}
+"""What every annotation of TinyPerson has besides COCO's fields."""
+
 
 def read_coco(path: Path, image_root: Path | None = None, split: str | None = None) -> Dataset:
     """Read a COCO JSON file, or a folder that holds one.
@@ -33,7 +36,8 @@ def read_coco(path: Path, image_root: Path | None = None, split: str | None = No
     Classes are ordered by category id, so that files of one data set agree. `iscrowd` and
     `ignore` make an annotation ignored; so does a box that nothing can find: one without width
     or height, or wholly outside its picture. Boxes that stick out are kept as labelled. Size is
-    that of the box, not COCO's `area`, which may be a mask's.
+    that of the box, not COCO's `area`, which may be a mask's. TinyPerson's files are told by
+    their extra fields, of which `uncertain` and `logo` ignore an annotation too.
 
     Args:
         path: The JSON file, or a folder with JSON files in it or in its ``annotations`` folder.
@@ -238,9 +242,11 @@ def _grouped(
 
 
 def _marked(rows: list[Any]) -> BoolArray:
-    return np.fromiter(
-        (bool(row.get("iscrowd") or row.get("ignore")) for row in rows), np.bool_, len(rows)
-    )
+    """Which rows the file marks to be ignored."""
+    marks = ["iscrowd", "ignore"]
+    if rows and rows[0].keys() >= _TINYPERSON:
+        marks += ["uncertain", "logo"]
+    return np.fromiter((any(row.get(mark) for mark in marks) for row in rows), np.bool_, len(rows))
 
 
 def _boxes(path: Path, rows: list[Any]) -> Boxes:

@@ -1,14 +1,21 @@
-"""What every label format shares: which boxes are refused, and which are ignored."""
+"""What every label format shares: which boxes are refused, and which are ignored.
+
+An *ignore region* belongs to no class: whatever is detected there is neither right nor wrong.
+Labels and COCO's crowds have one class each, so a region becomes one ignored box of every class.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.data.files import read_text
+from foveate.data.images import PICTURE_ENDINGS
 from foveate.errors import FoveateError
 from foveate.structures import Annotations, BoolArray, IntArray
 
@@ -18,6 +25,11 @@ Boxes: TypeAlias = NDArray[np.float64]
 SPLITS = ("val", "valid", "test", "train")
 """Usual names of the parts of a data set, in the order in which one is taken unasked."""
 
+REGION = -1
+"""Label of an ignore region, until `annotations_with_regions` gives it to the classes."""
+
+_CLASSES_OF_A_REGION = 100
+"""In data sets of more classes a region is given to those that its picture has objects of."""
 _NOT_A_NAME = {"annotations", "labels", "images", "data", "dataset"}
 
 
@@ -61,6 +73,91 @@ def annotations_of(
     seen = np.minimum(boxes[:, 2:], sizes) - np.maximum(boxes[:, :2], 0)
     unseen = (seen <= 0).any(axis=1)
     return Annotations(boxes.astype(np.float32), labels, marked | unseen)
+
+
+def annotations_with_regions(
+    boxes: Boxes, labels: IntArray, marked: BoolArray, size: tuple[int, int], classes: int
+) -> Annotations:
+    """`annotations_of` one picture whose labels may be `REGION`: those come last, for every class.
+
+    Args:
+        boxes: ``(N, 4)`` xyxy pixels, checked.
+        labels: ``(N,)``.
+        marked: ``(N,)``.
+        size: Width and height of the picture, pixels.
+        classes: How many the data set has. Where there are more than a hundred, a region is
+            given only to the classes that the picture has objects of.
+    """
+    region = labels == REGION
+    few = classes <= _CLASSES_OF_A_REGION
+    given = np.arange(classes) if few else np.unique(labels[~region])
+    copies = int(region.sum())
+    spread = np.repeat(boxes[region], len(given), axis=0)
+    return annotations_of(
+        np.concatenate([boxes[~region], spread]),
+        np.concatenate([labels[~region], np.tile(given, copies)]),
+        np.concatenate([marked[~region], np.ones(len(spread), np.bool_)]),
+        np.array([size], np.float64),
+    )
+
+
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that are not blank, with their numbers from 1."""
+    lines = enumerate(read_text(path).splitlines(), 1)
+    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def numbers_of(where: str, words: Sequence[str]) -> list[float]:
+    """The words of a line as numbers.
+
+    Raises:
+        FoveateError: If one is none; it begins with `where`.
+    """
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        raise FoveateError(f"{where}: expected numbers, got {' '.join(words)[:60]!r}") from None
+
+
+def split_folder(path: Path, split: str | None, holds: Callable[[Path], bool], labels: str) -> Path:
+    """The folder of one split: `path` itself, or a folder in it such as ``val`` or ``DET-val``.
+
+    Args:
+        path: A folder.
+        split: Its name; without it `path`, or else the first there is of val, test and train.
+        holds: Whether a folder has labels.
+        labels: What they are, for the message.
+
+    Raises:
+        FoveateError: If there is none, or `split` is not among them.
+    """
+    if not path.is_dir():
+        raise FoveateError(f"{path} is no folder; give the one that holds {labels}")
+    if holds(path) and (split is None or is_split(path.resolve(), split)):
+        return path
+    folders = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and holds(folder)]
+    for name in SPLITS if split is None else (split,):
+        named = [folder for folder in folders if is_split(folder, name)]
+        if named:
+            return named[0]
+    if split is None and len(folders) == 1:
+        return folders[0]
+    if not folders and not holds(path):
+        raise FoveateError(f"{path} holds no {labels}")
+    there = ", ".join(folder.name for folder in folders[:8]) or "no splits, only one set of labels"
+    wanted = f"no split {split!r}" if split else "several sets of labels and no usual split"
+    raise FoveateError(f"{path} holds {wanted}; it has {there}")
+
+
+def is_split(folder: Path, split: str) -> bool:
+    """``VisDrone2019-DET-test-dev`` is the split "test", and "test-dev"."""
+    return re.search(rf"(^|-){re.escape(split)}(-dev)?$", folder.name) is not None
+
+
+def pictures_by_stem(folder: Path) -> dict[str, Path]:
+    """Every picture below a folder by its file name without ending: one look for all labels."""
+    files = sorted(folder.rglob("*")) if folder.is_dir() else []
+    return {file.stem: file for file in files if file.suffix.lower() in PICTURE_ENDINGS}
 
 
 def dataset_name(folder: Path, part: str = "") -> str:

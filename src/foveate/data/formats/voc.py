@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from foveate.data.files import read_file, read_text
+from foveate.data.files import read_text
 from foveate.data.formats.common import Boxes, annotations_of, dataset_name, require_boxes
+from foveate.data.formats.xml import read_xml
 from foveate.data.images import PICTURE_ENDINGS, image_size
 from foveate.errors import FoveateError
 from foveate.structures import BoolArray, Dataset, Sample
@@ -29,8 +30,9 @@ def read_voc(path: Path, image_root: Path | None = None, split: str | None = Non
         split: Takes only the pictures that ``ImageSets/Main/<split>.txt`` lists.
 
     Returns:
-        Image ids count from 1 in the order of the file names. Classes are the names found in
-        all of the folder, sorted, whatever the split. ``difficult`` objects are ignored.
+        Image ids count from 1 in the order of the file names. Classes are those of
+        ``labels.txt``, a name a line, if there is one, and then the names found in all of the
+        folder, sorted, whatever the split. ``difficult`` objects are ignored.
 
     Raises:
         FoveateError: If a file is missing or wrong: named with the object and field.
@@ -39,7 +41,8 @@ def read_voc(path: Path, image_root: Path | None = None, split: str | None = Non
     if not files:
         raise FoveateError(f"{path} holds no Annotations/*.xml")
     labels = {file.stem: _read_labels(file) for file in files}
-    names = tuple(sorted({name for label in labels.values() for name in label.names}))
+    found = sorted({name for label in labels.values() for name in label.names})
+    names = tuple(dict.fromkeys([*_listed_names(path), *found]))
     if not names:
         raise FoveateError(f"{path}: none of the {len(files)} files in Annotations has an object")
     index = {name: number for number, name in enumerate(names)}
@@ -64,20 +67,8 @@ class _Labels:
     difficult: BoolArray
 
 
-class _PlainTree(ElementTree.TreeBuilder):
-    """Builds elements, and refuses a document type: its entities can expand without bound."""
-
-    def doctype(self, name: str, public_id: str | None, system_id: str | None) -> None:
-        """Called by the parser before any entity is defined."""
-        raise ElementTree.ParseError("it declares a document type, which is not allowed")
-
-
 def _read_labels(file: Path) -> _Labels:
-    try:
-        parser = ElementTree.XMLParser(target=_PlainTree())
-        root = ElementTree.fromstring(read_file(file), parser)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise FoveateError(f"{file} is not usable XML: {error}") from None
+    root = read_xml(file)
     objects = root.findall("object")
     names = []
     for number, element in enumerate(objects, 1):
@@ -87,7 +78,7 @@ def _read_labels(file: Path) -> _Labels:
         names.append(name)
     corners = [_corners(file, number, element) for number, element in enumerate(objects, 1)]
     boxes = np.array(corners, np.float64).reshape(-1, 4)
-    boxes[:, :2] -= 1
+    boxes[:, :2] = np.round(boxes[:, :2] - 1, 6)  # 2.172 - 1 is more than 1.172
     require_boxes(boxes, lambda row: f"{file}: object {row + 1} ({names[row]})")
     difficult = [(element.findtext("difficult") or "0").strip() == "1" for element in objects]
     picture = (root.findtext("filename") or "").strip().replace("\\", "/")
@@ -135,9 +126,17 @@ def _picture(labels: _Labels, root: Path) -> Path:
     return next((path for path in paths if path.is_file()), paths[0] if paths else root / names[1])
 
 
+def _listed_names(path: Path) -> list[str]:
+    file = path / "labels.txt"
+    lines = read_text(file).splitlines() if file.is_file() else []
+    return [line.strip() for line in lines if line.strip()]
+
+
 def _listed(path: Path, split: str, stems: set[str]) -> list[str]:
     file = path / "ImageSets" / "Main" / f"{split}.txt"
-    listed = [line.split()[0] for line in read_text(file).splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    # A class's own list has 1 or -1 behind the name.
+    listed = [line if line in stems else line.split()[0] for line in lines]
     unknown = [stem for stem in listed if stem not in stems]
     if unknown or not listed:
         what = f"{unknown[0]}, which has no XML in Annotations" if unknown else "no picture"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
 
 import numpy as np
 
+from foveate.reports.charts.frame import Tone, key_html
 from foveate.structures import FloatArray
 
 _EDGES = (0, 4, 8, 16, 32, 64, 128, np.inf)
@@ -27,7 +27,7 @@ class SizeBars:
 
     name: str
     boxes: FloatArray
-    tone: Literal["b0", "b1", "b2"] = "b1"
+    tone: Tone = "b1"
 
 
 def size_counts(boxes: FloatArray) -> list[int]:
@@ -52,11 +52,10 @@ def size_chart(series: Sequence[SizeBars]) -> str:
             x = left + slot * 0.1 + row * bar
             parts.append(_bar(x, bar, values[place], most, one, name, len(series) == 1))
     label = "; ".join(f"{one.name}: {values}" for one, values in zip(series, counts, strict=True))
-    key = "".join(f'<span><i class="{s.tone}"></i>{escape(s.name)}</span>' for s in series)
+    key = key_html([(one.tone, one.name) for one in series]) if len(series) > 1 else ""
     return (
         f'<svg class="bars" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
-        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
-        + (f'<div class="key">{key}</div>' if len(series) > 1 else "")
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>{key}'
     )
 
 
