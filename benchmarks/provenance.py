@@ -17,7 +17,8 @@ PACKAGES = ("foveate", "numpy", "onnxruntime", "opencv-python-headless", "hotcoc
 
 PEERS = (
     "sahi", "supervision", "ultralytics", "torch", "torchvision", "transformers", "rfdetr", "yolox",
-    "onnx", "onnxruntime", "numpy", "shapely", "numba", "fiftyone",
+    "onnx", "onnxruntime", "numpy", "shapely", "numba", "fiftyone", "pycocotools",
+    "faster-coco-eval",
 )  # fmt: skip
 
 

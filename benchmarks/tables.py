@@ -201,6 +201,25 @@ def cases_table(report: dict[str, Any]) -> str:
     )
 
 
+def evaluation_table(report: dict[str, Any]) -> str:
+    """Seconds and memory of evaluating."""
+    return markdown(
+        ["what", "system", "seconds", "memory of the process"],
+        [
+            [row["what"], row["system"], f"{row['seconds']:.2f}", f"{row['megabytes']:,} MB"]
+            for row in report["rows"]
+        ],
+    )
+
+
+def figures_table(report: dict[str, Any]) -> str:
+    """How far COCO's twelve figures are from the peers'."""
+    return markdown(
+        ["beside", "its AP", "largest difference of twelve figures"],
+        [[row["system"], f"{row['AP']:.4f}", f"{row['largest']:.2g}"] for row in report["figures"]],
+    )
+
+
 def foreign_table(report: dict[str, Any]) -> str:
     """How far foveate's boxes are from the vendor's own, for each exported model."""
     return markdown(
@@ -329,6 +348,8 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "merge": (merge_table, "merge.json"),
     "merge-brief": (brief_merge_table, "merge.json"),
     "merge-cases": (cases_table, "merge.json"),
+    "evaluation": (evaluation_table, "evaluation.json"),
+    "evaluation-figures": (figures_table, "evaluation.json"),
     "foreign": (foreign_table, "foreign.json"),
     "adapters": (adapters_table, "adapters.json"),
     "round-trips": (round_trips_table, "adapters.json"),

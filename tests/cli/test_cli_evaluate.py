@@ -58,10 +58,15 @@ def test_plain_against_tiled(foveate: Call, dataset: Path, blob_model: Path) -> 
     done = foveate("evaluate", blob_model, dataset)
     assert done.code == 0
     assert done.err == ""
-    lines = {line[:20].strip(): line.split() for line in done.out.splitlines()}
-    assert lines["AP50"] == ["AP50", "0.000", "1.000"]
-    assert lines["found"] == ["found", "0", "4"]
-    assert lines["false"] == ["false", "0", "0"]
+    scores, *causes = done.out.split("Where AP50 is lost, ")
+    lines = {line[:20].strip(): line.split() for line in scores.splitlines()}
+    assert lines["AP50"][:5] == ["AP50", "0.000", "(0.000", "to", "0.000)"]
+    assert lines["AP50"][5:9] == ["1.000", "(1.000", "to", "1.000)"]
+    assert lines["found"][:3] == ["found", "0", "4"]
+    assert lines["false"][:3] == ["false", "0", "0"]
+    assert [text.split()[0] for text in causes] == ["plain", "tiled"]
+    every_size = next(line for line in causes[0].splitlines() if line.startswith(" all"))
+    assert every_size.split()[-1] == "(4)"
 
 
 def test_json(foveate: Call, dataset: Path, blob_model: Path) -> None:
@@ -76,14 +81,30 @@ def test_json(foveate: Call, dataset: Path, blob_model: Path) -> None:
 
 
 def test_one_run_with_intervals(foveate: Call, dataset: Path, blob_model: Path) -> None:
-    flags = ["--only", "tiled", "--intervals", "--json"]
+    flags = ["--only", "tiled", "--repeats", "50", "--json"]
     runs = json.loads(foveate("evaluate", blob_model, dataset, *flags).out)["runs"]
     assert list(runs) == ["tiled"]
-    assert runs["tiled"]["intervals"]["AP"]["high"] == pytest.approx(1)
+    interval = runs["tiled"]["intervals"]["AP"]
+    assert interval["high"] == pytest.approx(1)
+    assert interval["repeats"] <= 50
+
+
+def test_what_lies_behind_the_figures(foveate: Call, dataset: Path, blob_model: Path) -> None:
+    flags = ["--json", "--tile", "32", "--overlap", "0"]
+    done = foveate("evaluate", blob_model, dataset, *flags, "--only", "tiled")
+    analysis = json.loads(done.out)["runs"]["tiled"]["analysis"]
+    assert set(analysis) == {
+        "criteria", "errors", "curves", "best_threshold", "best_threshold_by_class", "by_side",
+        "calibration", "counting", "worst_images", "seams",
+    }  # fmt: skip
+    seams = analysis["seams"]
+    assert sum(seams[kind]["found"] + seams[kind]["missed"] for kind in seams) == 4
+    assert seams["far"]["found"] + seams["far"]["missed"] < 4
+    assert analysis["criteria"]["centre"]["all"] == pytest.approx(1)
 
 
 def test_files(foveate: Call, dataset: Path, blob_model: Path) -> None:
-    done = foveate("evaluate", blob_model, dataset, "--out", "report", "--intervals")
+    done = foveate("evaluate", blob_model, dataset, "--out", "report")
     assert done.code == 0
     assert done.err.endswith("are in report\n")
     assert sorted(path.name for path in Path("report").iterdir()) == [
@@ -92,11 +113,14 @@ def test_files(foveate: Call, dataset: Path, blob_model: Path) -> None:
         "predictions-tiled.json",
         "scores.json",
     ]
-    assert "a.png" in Path("report/index.html").read_text()
+    page = Path("report/index.html").read_text()
+    assert "a.png" in page
+    for title in ("Causes", "Precision and score", "How near is near enough", "Counting"):
+        assert title in page
     scores = json.loads(Path("report/scores.json").read_text())
     again = foveate("evaluate", "report/predictions-tiled.json", dataset, "--json")
     runs = json.loads(again.out)["runs"]
-    assert runs["predictions-tiled"]["scores"] == scores["runs"]["tiled"]["scores"]
+    assert runs["tiled"]["scores"] == scores["runs"]["tiled"]["scores"]
 
 
 def test_options_reach_the_run(foveate: Call, dataset: Path, blob_model: Path) -> None:
@@ -173,6 +197,7 @@ def test_labels_that_name_no_image(foveate: Call, dataset: Path, blob_model: Pat
         (["absent.json", "{data}"], 2, "absent.json: cannot be read"),
         (["{model}", "{data}", "--sizes", "8,4"], 2, "size bins '8,4': give one of coco, ai-tod"),
         (["{model}", "{data}", "--max-detections", "0"], 2, "--max-detections must be at least 1"),
+        (["{model}", "{data}", "--repeats", "0"], 2, "--repeats must be at least 1"),
         (["{model}", "{data}", "--tile", "0"], 2, "tile: input should be greater"),
         (["found.json", "{data}", "--tile", "64"], 2, "--tile, --only and the like are for models"),
         (["{model}", "{data}", "--out", "{data}/x"], 1, "{data}/x: cannot be written to"),
@@ -212,3 +237,16 @@ def test_predictions_that_number_pictures_otherwise(foveate: Call, dataset: Path
     assert done.code == 1
     assert "entry 0 is of b.png, and " in done.line
     assert "gives its image_id to a.png" in done.line
+
+
+def test_the_worst_pictures_of_a_file_are_drawn(foveate: Call, dataset: Path) -> None:
+    Path("found.json").write_text(json.dumps([ENTRY]))
+    done = foveate("evaluate", "found.json", dataset, "--out", "report")
+    assert done.code == 0
+    page = Path("report/index.html").read_text()
+    assert "<h2>a.png</h2>" in page
+    assert "<h2>c.png</h2>" not in page  # nothing is wrong there
+    for picture in (dataset.parent / "images").iterdir():
+        picture.unlink()
+    assert foveate("evaluate", "found.json", dataset, "--out", "blind").code == 0
+    assert "The pictures are not there." in Path("blind/index.html").read_text()

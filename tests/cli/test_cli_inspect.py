@@ -23,7 +23,8 @@ def folder(tmp_path: Path, paint_blobs: Paint) -> Path:
     (root / "images").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for number in range(3):
             name = f"{split}{number}.png"
             centres = [(int(x), int(y)) for x, y in rng.integers(10, 90, (4, 2))]

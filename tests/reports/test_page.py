@@ -179,7 +179,7 @@ def test_comparison_with_labels() -> None:
     assert "missed 50 10" in text
     assert "false 1 0" in text
     assert "0.25x" in text
-    assert "40 objects were found only in tiles" in text
+    assert "40 objects found by tiled only" in text
     clips = {c["id"] for c in page.all("clippath")}
     assert len(clips) == 2
     assert len(page.all("input")) == 1
@@ -192,7 +192,7 @@ def test_comparison_without_labels_takes_the_tiles_as_truth() -> None:
     section = comparison_section(scene(1600, 1200), plain, tiled, NAMES)
     text = " ".join(Page(section.body).text)
     assert "objects 12 30" in text
-    assert "18 objects were found only in tiles" in text
+    assert "18 objects found by tiled only" in text
     assert "missed" not in text
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "detect": "Detect small objects in pictures of any size.",
     "inspect": "Say how small a data set's objects are for a network, and what to do about it.",
     "evaluate": "Measure AP and recall by object size, of a model or of predictions.",
+    "compare": "Say whether one run is better than another, or the difference may be luck.",
     "convert": "Write a labelled data set in another format.",
     "models": "List the bundled models.",
     "train": "Train a detector from a recipe.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,22 +13,27 @@ import numpy as np
 from foveate.api import Failure, Options
 from foveate.cli.terminal import note, progress
 from foveate.data.sources import open_source
+from foveate.data.values import Reading
 from foveate.errors import FoveateError
 from foveate.evaluation import (
     SizeBins,
-    bootstrap_interval,
     count_outcomes,
     evaluate_detections,
+    read_predictions,
 )
 from foveate.inference.folder import detect_folder
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.pipeline import ImageResult
 from foveate.inference.settings import run_settings, runner
 from foveate.reports.results import Run
-from foveate.structures import Dataset, Detections, Detector, IntArray
+from foveate.structures import Dataset, Detections, Detector, IntArray, Sample, Tile, UInt8Image
+from foveate.tiling import look
 
 LEAST_SCORE = 0.01
 """AP wants the whole curve, not what a user would be shown."""
+
+_PREDICTIONS_THRESHOLD = 0.3
+"""From which score a prediction file's entries count as shown, unless --threshold says."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,24 @@ class Predicted:
     predictions: dict[int, Detections]
     threshold: float
     results: dict[int, ImageResult] = field(default_factory=dict)
+
+    def shown(self, image_id: int) -> Detections:
+        """What a user is shown of a picture: detections from the threshold on."""
+        found = self.predictions.get(image_id, Detections.empty())
+        return found[found.scores >= self.threshold]
+
+    def picture(self, sample: Sample) -> ImageResult:
+        """The same, as a result for reports; without tiles where no model made it."""
+        found = self.shown(sample.image_id)
+        made = self.results.get(sample.image_id)
+        if made is not None:
+            return replace(made, detections=found)
+        return ImageResult(sample.path.name, sample.width, sample.height, found, [], 0.0, 0)
+
+    @property
+    def tiles(self) -> dict[int, list[Tile]]:
+        """Image id to the tiles that the network was shown, where a model made the results."""
+        return {image_id: result.tiles for image_id, result in self.results.items()}
 
     @property
     def seconds(self) -> float | None:
@@ -112,7 +136,6 @@ def score_run(
     max_detections: int,
     score_threshold: float,
     seconds: float | None = None,
-    intervals: bool = False,
 ) -> Run:
     """AP and AR of everything, and found, missed and false at the threshold.
 
@@ -124,21 +147,50 @@ def score_run(
         max_detections: Most detections used of one class in one picture.
         score_threshold: Least score of what a user is shown.
         seconds: Time a picture, if measured.
-        intervals: Also give AP, AP50 and AP by size an interval over resampled pictures.
     """
     scores = evaluate_detections(dataset, predictions, bins, max_detections)
     outcomes = count_outcomes(dataset, predictions, bins, score_threshold=score_threshold)
-    if not intervals:
-        return Run(name, scores, outcomes, seconds=seconds)
-    spread = bootstrap_interval(
-        dataset, predictions, interval_metrics(bins), bins, max_detections=max_detections
-    )
-    return Run(name, scores, outcomes, spread, seconds)
+    return Run(name, scores, outcomes, seconds=seconds)
 
 
-def interval_metrics(bins: SizeBins) -> list[str]:
-    """The figures that get an interval."""
-    return ["AP", "AP50", *(f"AP_{label}" for label in bins.labels)]
+def read_run(path: Path, dataset: Dataset, threshold: float | None) -> Predicted:
+    """Predictions from a COCO results file, as a run.
+
+    Args:
+        path: The file.
+        dataset: What they are for.
+        threshold: Least score of what is shown; .3 if None.
+
+    Raises:
+        FoveateError: As `read_predictions`, or if an entry names another picture than the one
+            that the data set numbers so (``foveate detect`` numbers pictures from 1, whatever a
+            data set calls them).
+    """
+    read = read_predictions(path, dataset)
+    _require_same_pictures(path, dataset)
+    shown = _PREDICTIONS_THRESHOLD if threshold is None else threshold
+    return Predicted(path.stem.removeprefix("predictions-"), read, shown)
+
+
+def _require_same_pictures(path: Path, dataset: Dataset) -> None:
+    names = {sample.image_id: sample.path.name for sample in dataset.samples}
+    for number, entry in enumerate(json.loads(path.read_bytes())):
+        name = entry.get("file_name")
+        expected = names[entry["image_id"]]
+        if name is not None and Path(str(name)).name != expected:
+            raise FoveateError(
+                f"{path}: entry {number} is of {name}, and {dataset.name} gives its image_id to "
+                f"{expected}; to score a model use 'foveate evaluate MODEL DATASET'"
+            )
+
+
+def whole_picture(path: Path, reading: Reading) -> UInt8Image | None:
+    """A picture for a page, or None if it cannot be read: its figures stand without it."""
+    try:
+        source = open_source(path, reading)
+        return look(source, (0, 0, source.width, source.height))
+    except (FoveateError, OSError):
+        return None
 
 
 def label_map(model_names: tuple[str, ...], dataset: Dataset) -> IntArray:

@@ -1,9 +1,10 @@
 """How far a figure could move with other pictures: intervals by resampling whole pictures.
 
-Matching is done once, by hotcoco; each repeat draws as many pictures as there are, with
+Matching is done once (`assignment`); each repeat draws as many pictures as there are, with
 replacement, and accumulates AP and AR anew with each picture's matches counted as often as it
-was drawn. That equals evaluating a data set in which the drawn pictures are repeated. (hotcoco
-1.3's `compare` counts a picture drawn twice only once: its intervals come out a fifth too narrow.)
+was drawn (`resampling`). That equals evaluating a data set in which the drawn pictures are
+repeated. (hotcoco 1.3's `compare` counts a picture drawn twice only once: its intervals come out a
+fifth too narrow.)
 
 The interval is the percentile interval. It is too narrow where pictures are few (fewer than
 about 20) or resemble each other (frames of a clip, one flight), since it takes them as
@@ -13,7 +14,7 @@ independent.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.errors import UsageError
-from foveate.evaluation.average_precision import MAX_DETECTIONS, METRICS, match_all
+from foveate.evaluation.assignment import EVERY_AREA, IOUS, Matcher
+from foveate.evaluation.average_precision import MAX_DETECTIONS, METRICS
+from foveate.evaluation.pairs import find_pairs
+from foveate.evaluation.resampling import LEVELS, Resampled, resample
 from foveate.evaluation.sizes import SIZE_BINS, WHOLE, SizeBins
-from foveate.structures import BoolArray, Dataset, Detections, IntArray
+from foveate.evaluation.tables import Tables, flatten
+from foveate.structures import Dataset, Detections, IntArray
 
 Floats = NDArray[np.float64]
 
-_RECALLS: Floats = np.linspace(0, 1, 101)
-_IOUS: Floats = np.linspace(0.5, 0.95, 10)
 _IOU_ROWS = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6), "AR": slice(None)}
 
 
@@ -50,25 +53,13 @@ class Interval:
     level: float
     repeats: int
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Matches:
-    """Matches of one class in one size range. T = IoUs, D = detections, I = pictures.
-
-    Attributes:
-        image: ``(D,)`` picture of each detection, best score first.
-        right: ``(T, D)`` true positives.
-        wrong: ``(T, D)`` false positives.
-        objects: ``(I,)`` labelled objects of each picture.
-    """
-
-    image: IntArray
-    right: BoolArray
-    wrong: BoolArray
-    objects: IntArray
-
-
-_Ranges = dict[str, list[_Matches]]
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; what cannot be told is None."""
+        plain = {
+            name: None if math.isnan(number) else number
+            for name, number in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+        return {**plain, "level": self.level, "repeats": self.repeats}
 
 
 def bootstrap_interval(
@@ -86,7 +77,8 @@ def bootstrap_interval(
     Args:
         dataset: The labels.
         predictions: Image id to detections.
-        metrics: `AP`, `AP50`, `AP75`, `AR`, or one of them with a size: `AP_small`.
+        metrics: `AP`, `AP50`, `AP75`, `AR`, or one of them with a size, a class or both:
+            `AP_small`, `AP@car`, `AP_small@car`.
         bins: Size bins.
         repeats: Resamples.
         seed: Of the resampling; the same seed draws the same pictures.
@@ -96,9 +88,9 @@ def bootstrap_interval(
     Raises:
         UsageError: If a metric is unknown, or as `evaluate_detections`.
     """
-    values = _resample(dataset, [predictions], metrics, bins, repeats, seed, max_detections)
+    values = resampled_figures(dataset, [predictions], metrics, bins, repeats, seed, max_detections)
     return {
-        name: _interval(column, level) for name, column in zip(metrics, values[0].T, strict=True)
+        name: interval_of(column, level) for name, column in zip(metrics, values[0].T, strict=True)
     }
 
 
@@ -132,11 +124,124 @@ def paired_bootstrap(
         UsageError: As `bootstrap_interval`.
     """
     runs = [predictions_a, predictions_b]
-    a, b = _resample(dataset, runs, metrics, bins, repeats, seed, max_detections)
-    return {name: _interval(column, level) for name, column in zip(metrics, (b - a).T, strict=True)}
+    a, b = resampled_figures(dataset, runs, metrics, bins, repeats, seed, max_detections)
+    return {
+        name: interval_of(column, level) for name, column in zip(metrics, (b - a).T, strict=True)
+    }
 
 
-def _resample(
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure: which metric, of which sizes, of which class.
+
+    Attributes:
+        metric: One of `METRICS`.
+        size: Label of a size bin, or `WHOLE`.
+        label: Of the class; None: the mean over the classes.
+    """
+
+    metric: str
+    size: str
+    label: int | None
+
+
+def parse_metrics(names: Sequence[str], bins: SizeBins, class_names: Sequence[str]) -> list[Metric]:
+    """What ``AP``, ``AP_small``, ``AP@car`` or ``AP_small@car`` mean.
+
+    Raises:
+        UsageError: If a metric, a size or a class is unknown.
+    """
+    labels: dict[str, int] = {}
+    for label, name in enumerate(class_names):
+        labels.setdefault(name, label)
+    return [_parse_metric(name, bins, labels) for name in names]
+
+
+def _parse_metric(name: str, bins: SizeBins, labels: Mapping[str, int]) -> Metric:
+    whole, classed, class_name = name.partition("@")
+    metric, sized, size = whole.partition("_")
+    size = size if sized else WHOLE
+    if metric not in METRICS or size not in (WHOLE, *bins.labels):
+        raise UsageError(
+            f"metric {name!r}: expected one of {', '.join(METRICS)}, alone or with a size "
+            f"({', '.join(bins.labels)}) as in AP_{bins.labels[0]}"
+        )
+    if classed and class_name not in labels:
+        known = ", ".join(list(labels)[:8]) + (", ..." if len(labels) > 8 else "")
+        raise UsageError(f"metric {name!r}: no class {class_name!r}; expected one of {known}")
+    return Metric(metric, size, labels[class_name] if classed else None)
+
+
+def resampled_metrics(
+    matcher: Matcher,
+    tables: Tables,
+    metrics: Sequence[Metric],
+    areas: Mapping[str, tuple[float, float]],
+    draws: IntArray,
+    levels: int = LEVELS,
+) -> Floats:
+    """Metrics of every resample.
+
+    Args:
+        matcher: At COCO's thresholds.
+        tables: What it matches.
+        metrics: Which.
+        areas: Label of a size to its least and greatest area.
+        draws: ``(R, I)`` how often each picture counts.
+        levels: Most cuts of the axis of scores.
+
+    Returns:
+        ``(1 + R, metrics)``; row 0 is the pictures as they are, NaN what is undefined.
+    """
+    values = np.full((len(metrics), 1 + len(draws)), np.nan)
+    for size in dict.fromkeys(metric.size for metric in metrics):
+        columns = {i: metric for i, metric in enumerate(metrics) if metric.size == size}
+        of_class: dict[int, list[int]] = {}
+        for i, metric in columns.items():
+            if metric.label is not None:
+                of_class.setdefault(metric.label, []).append(i)
+        means = {metric.metric: _Mean(1 + len(draws)) for metric in columns.values()}
+        for part in resample(tables, matcher.assign(areas[size]), draws, levels):
+            figures = {name: _figure(name, part) for name in means}
+            for name, mean in means.items():
+                mean.add(figures[name])
+            for place, label in enumerate(part.classes.tolist()):
+                for i in of_class.get(label, ()):
+                    values[i] = figures[metrics[i].metric][:, place]
+        for i, metric in columns.items():
+            if metric.label is None:
+                values[i] = means[metric.metric].value()
+    return values.T
+
+
+class _Mean:
+    """Mean over classes that come in blocks; a class without objects is left out."""
+
+    def __init__(self, rows: int) -> None:
+        self._total = np.zeros(rows)
+        self._count = np.zeros(rows, np.int64)
+
+    def add(self, figures: Floats) -> None:
+        """Figures ``(rows, classes)``."""
+        defined = ~np.isnan(figures)
+        self._total += np.where(defined, figures, 0).sum(axis=1)
+        self._count += defined.sum(axis=1)
+
+    def value(self) -> Floats:
+        """``(rows,)``; NaN where no class has objects."""
+        nothing = np.full(len(self._total), np.nan)
+        mean: Floats = np.divide(self._total, self._count, out=nothing, where=self._count > 0)
+        return mean
+
+
+def _figure(name: str, part: Resampled) -> Floats:
+    """A metric of each resample and class, ``(1 + R, B)``."""
+    source = part.recall if name == "AR" else part.precision
+    figure: Floats = source[:, :, _IOU_ROWS[name]].mean(axis=2)
+    return figure
+
+
+def resampled_figures(
     dataset: Dataset,
     runs: Sequence[Mapping[int, Detections]],
     metrics: Sequence[str],
@@ -146,140 +251,41 @@ def _resample(
     max_detections: int,
 ) -> list[Floats]:
     """For each run ``(1 + repeats, metrics)``; row 0 is the pictures as they are."""
-    if repeats < 1:
-        raise UsageError(f"repeats: expected at least 1, got {repeats}")
-    names = [_parse_metric(name, bins) for name in metrics]
-    wanted = {label for _, label in names}
-    draws = list(_draws(len(dataset), repeats, seed))
+    wanted = parse_metrics(metrics, bins, dataset.class_names)
+    draws = draw_pictures(len(dataset), repeats, seed)
     results = []
     for predictions in runs:
-        matches = _matches(dataset, predictions, bins, wanted, max_detections)
-        results.append(np.array([_score(matches, names, times) for times in draws]))
+        tables = flatten(dataset, predictions, max_detections)
+        pairs = find_pairs(tables, {"iou": float(IOUS[0])})["iou"]
+        matcher = Matcher(tables, pairs, IOUS)
+        results.append(resampled_metrics(matcher, tables, wanted, size_areas(bins), draws))
     return results
 
 
-def _draws(images: int, repeats: int, seed: int) -> Iterator[IntArray]:
-    """How often each picture counts: once each, then as drawn."""
-    yield np.ones(images, np.int64)
+def size_areas(bins: SizeBins) -> dict[str, tuple[float, float]]:
+    """Label to least and greatest area, the whole first."""
+    return {WHOLE: EVERY_AREA, **dict(zip(bins.labels, bins.areas, strict=True))}
+
+
+def draw_pictures(images: int, repeats: int, seed: int) -> IntArray:
+    """How often each picture, in the order of ids, counts in each resample, ``(repeats, I)``.
+
+    No resamples of a single picture: it would always give itself, which would pass for certainty.
+
+    Raises:
+        UsageError: If `repeats` is below 1.
+    """
+    if repeats < 1:
+        raise UsageError(f"repeats: expected at least 1, got {repeats}")
     rng = np.random.default_rng(seed)
-    # Redrawing a single picture always gives itself, which would pass for certainty.
-    for _ in range(repeats if images > 1 else 0):
-        yield np.bincount(rng.integers(0, images, images), minlength=images)
+    draws = [
+        np.bincount(rng.integers(0, images, images), minlength=images)
+        for _ in range(repeats if images > 1 else 0)
+    ]
+    return np.array(draws, np.int64).reshape(-1, images)
 
 
-def _parse_metric(name: str, bins: SizeBins) -> tuple[str, str]:
-    """Metric and size label of ``AP`` or ``AP_small``."""
-    metric, sized, label = name.partition("_")
-    label = label if sized else WHOLE
-    if metric not in METRICS or label not in (WHOLE, *bins.labels):
-        raise UsageError(
-            f"metric {name!r}: expected one of {', '.join(METRICS)}, alone or with a size "
-            f"({', '.join(bins.labels)}) as in AP_{bins.labels[0]}"
-        )
-    return metric, label
-
-
-def _matches(
-    dataset: Dataset,
-    predictions: Mapping[int, Detections],
-    bins: SizeBins,
-    wanted: set[str],
-    max_detections: int,
-) -> _Ranges:
-    """Size label to the matches of each class; only the sizes that are wanted."""
-    kept = [i for i, label in enumerate(bins.labels) if label in wanted]
-    bins = SizeBins(
-        bins.name,
-        tuple(bins.labels[i] for i in kept),
-        tuple(bins.sides[i] for i in kept),
-    )
-    evaluator = match_all(dataset, predictions, bins, max_detections)
-    images = sorted(sample.image_id for sample in dataset.samples)
-    records = {
-        (record["category_id"], tuple(record["aRng"]), record["image_id"]): record
-        for record in evaluator.eval_imgs
-        if record is not None
-    }
-    areas = dict(zip((WHOLE, *bins.labels), evaluator.params.area_rng, strict=True))
-    return {
-        label: [
-            _gather([records.get((category, tuple(area), image)) for image in images])
-            for category in dataset.category_ids
-        ]
-        for label, area in areas.items()
-    }
-
-
-def _gather(records: Sequence[Mapping[str, Any] | None]) -> _Matches:
-    """Join the matches of one class and size, one record a picture; best score first.
-
-    Ties stay in the order of pictures, as pycocotools leaves them.
-    """
-    objects = np.zeros(len(records), np.int64)
-    ious = len(_IOUS)
-    parts = [_no_matches(ious)]
-    for image, record in enumerate(records):
-        if record is None:
-            continue
-        objects[image] = len(record["gtIgnore"]) - sum(record["gtIgnore"])
-        scores = np.array(record["dtScores"], np.float64)
-        matched = np.array(record["dtMatched"], bool).reshape(ious, len(scores))
-        counted = ~np.array(record["dtIgnore"], bool).reshape(ious, len(scores))
-        image_of = np.full(len(scores), image)
-        parts.append((scores, image_of, matched & counted, ~matched & counted))
-    columns = (np.concatenate(column, axis=-1) for column in zip(*parts, strict=True))
-    all_scores, all_images, right, wrong = columns
-    order = np.argsort(-all_scores, kind="stable")
-    return _Matches(all_images[order], right[:, order], wrong[:, order], objects)
-
-
-def _no_matches(ious: int) -> tuple[Floats, IntArray, BoolArray, BoolArray]:
-    none = np.zeros((ious, 0), bool)
-    return np.zeros(0), np.zeros(0, np.int64), none, none
-
-
-def _score(matches: _Ranges, names: Sequence[tuple[str, str]], times: IntArray) -> list[float]:
-    """The metrics, each picture counted `times`."""
-    curves = {
-        label: [_accumulate(part, times) for part in matches[label]]
-        for label in {label for _, label in names}
-    }
-    values = []
-    for metric, label in names:
-        per_class = [
-            (recall if metric == "AR" else precision)[_IOU_ROWS[metric]].mean()
-            for precision, recall in curves[label]
-            if not math.isnan(recall[0])
-        ]
-        values.append(float(np.mean(per_class)) if per_class else math.nan)
-    return values
-
-
-def _accumulate(matches: _Matches, times: IntArray) -> tuple[Floats, Floats]:
-    """Precision at 101 recalls, averaged, and the recall reached, each ``(T,)``; NaN if no object.
-
-    The arithmetic of pycocotools' `accumulate`.
-    """
-    objects = int(matches.objects @ times)
-    ious = len(matches.right)
-    if objects == 0:
-        return np.full(ious, np.nan), np.full(ious, np.nan)
-    weight = times[matches.image]
-    right = np.cumsum(matches.right * weight, axis=1)
-    wrong = np.cumsum(matches.wrong * weight, axis=1)
-    recall = right / objects
-    precision = right / (right + wrong + np.spacing(1))
-    # Best precision at this recall or beyond.
-    precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    mean = np.zeros(ious)
-    for row in range(ious):
-        at = np.searchsorted(recall[row], _RECALLS, side="left")
-        mean[row] = precision[row, at[at < recall.shape[1]]].sum() / len(_RECALLS)
-    reached = recall[:, -1] if recall.shape[1] else np.zeros(ious)
-    return mean, reached
-
-
-def _interval(values: Floats, level: float) -> Interval:
+def interval_of(values: Floats, level: float) -> Interval:
     """Percentile interval of ``(1 + repeats,)`` values, the first of them the figure itself."""
     if not 0 < level < 1:
         raise UsageError(f"level: expected a share between 0 and 1, got {level:g}")

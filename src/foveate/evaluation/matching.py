@@ -1,6 +1,6 @@
 """Match detections with labels at one IoU: what was found, what was missed, what is false.
 
-For counting and for pictures. AP does its own matching at ten IoUs (`average_precision`).
+For counting and for pictures.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from foveate.evaluation.average_precision import check_predictions
+from foveate.evaluation.assignment import Assignment, Matcher
+from foveate.evaluation.pairs import find_pairs
 from foveate.evaluation.sizes import SIZE_BINS, SizeBins
+from foveate.evaluation.tables import Tables, flatten, tables_of
 from foveate.structures import Annotations, BoolArray, Dataset, Detections, IntArray
 
-Floats = NDArray[np.float64]
+NO_IOU = 1e-9
+"""What a threshold of 0 stands for: some area is shared."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,31 +92,18 @@ def match_detections(detections: Detections, annotations: Annotations, iou: floa
     Args:
         detections: Of one picture.
         annotations: Of the same picture.
-        iou: Least intersection over union of a match.
+        iou: Least intersection over union of a match, above 0.
     """
+    classes = int(max(detections.labels.max(initial=0), annotations.labels.max(initial=0))) + 1
+    tables = tables_of([annotations], [detections], [0], classes)
+    match = _assign(tables, iou)
+    source = tables.detected.source
     matched_to = np.full(len(detections), -1, np.int64)
-    neutral = np.zeros(len(detections), bool)
-    free = ~annotations.ignore
-    for label in np.unique(detections.labels):
-        objects = np.flatnonzero(annotations.labels == label)
-        if len(objects) == 0:
-            continue
-        # Double precision, so that an IoU exactly at the threshold counts as it does for AP.
-        boxes = annotations.boxes[objects].astype(np.float64)
-        ignore = annotations.ignore[objects]
-        rows = np.flatnonzero(detections.labels == label)
-        # One row at a time: a full matrix of a dense picture would not fit in memory.
-        for row in rows[np.argsort(-detections.scores[rows], kind="stable")]:
-            fit = _fit(detections.boxes[row].astype(np.float64), boxes, ignore)
-            best = int(np.argmax(np.where(free[objects], fit, -1.0)))
-            if free[objects[best]] and fit[best] >= iou:
-                matched_to[row], free[objects[best]] = objects[best], False
-            else:
-                neutral[row] = bool((fit[ignore] >= iou).any())
+    matched_to[source[match.right[0]]] = match.matched[0, match.right[0]]
     return Match(
-        found=np.flatnonzero(matched_to >= 0),
-        missed=np.flatnonzero(free),
-        false=np.flatnonzero((matched_to < 0) & ~neutral),
+        found=np.sort(source[match.right[0]]),
+        missed=np.flatnonzero(missed_objects(match)),
+        false=np.sort(source[match.wrong[0]]),
         matched_to=matched_to,
     )
 
@@ -132,39 +121,52 @@ def count_outcomes(
         dataset: The labels.
         predictions: Image id to detections; a picture without an entry has none.
         bins: Size bins.
-        iou: Least intersection over union of a match.
+        iou: Least intersection over union of a match, above 0.
         score_threshold: Detections below it are left out.
 
     Raises:
         UsageError: If predictions do not belong to the data set.
     """
-    check_predictions(dataset, predictions)
-    totals = np.zeros((len(bins.labels) + 1, 3), np.int64)
-    for sample in dataset.samples:
-        detections = predictions.get(sample.image_id, Detections.empty())
-        detections = detections[detections.scores >= score_threshold]
-        match = match_detections(detections, sample.annotations, iou)
-        hits = match.matched_to[match.found]
-        boxes = sample.annotations.boxes
-        groups = (boxes[hits], boxes[match.missed], detections.boxes[match.false])
-        for column, group in enumerate(groups):
-            totals[0, column] += len(group)
-            totals[1:, column] += bins.holds(group).sum(axis=1)
-    found, missed, false = totals[0].tolist()
+    tables = flatten(dataset, predictions, None)
+    return outcomes_of(tables, _assign(tables, iou), bins, score_threshold)
+
+
+def outcomes_of(
+    tables: Tables, match: Assignment, bins: SizeBins, score_threshold: float
+) -> Outcomes:
+    """Found, missed and false of a matching of all sizes, at its first threshold.
+
+    A detection takes nothing from one that scores higher, so the matching of those above a
+    threshold is a part of the matching of all.
+    """
+    shown = tables.detected.score >= score_threshold
+    found = match.matched[0, match.right[0] & shown]
+    missed = missed_objects(match, shown=shown)
+    boxes = tables.objects.boxes
+    groups = (boxes[found], boxes[missed], tables.detected.boxes[match.wrong[0] & shown])
     names = ("found", "missed", "false")
+    sizes = [bins.holds(group).sum(axis=1).tolist() for group in groups]
     by_size = {
-        label: dict(zip(names, row.tolist(), strict=True))
-        for label, row in zip(bins.labels, totals[1:], strict=True)
+        label: dict(zip(names, counts, strict=True))
+        for label, *counts in zip(bins.labels, *sizes, strict=True)
     }
-    return Outcomes(found, missed, false, by_size)
+    return Outcomes(len(found), int(missed.sum()), len(groups[2]), by_size)
 
 
-def _fit(box: Floats, boxes: Floats, ignore: BoolArray) -> Floats:
-    """IoU of one box with objects, and the share of it that lies on ignore regions, ``(M,)``."""
-    overlap = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    common = np.maximum(overlap, 0).prod(axis=1)
-    area = np.maximum(box[2:] - box[:2], 0).prod()
-    areas = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1)
-    whole = np.where(ignore, area, area + areas - common)
-    fit: Floats = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
-    return fit
+def missed_objects(match: Assignment, row: int = 0, shown: BoolArray | None = None) -> BoolArray:
+    """Which objects count and are taken by no detection at one threshold, ``(M,)``.
+
+    Args:
+        match: What each detection takes.
+        row: Of the threshold in `match`.
+        shown: ``(D,)`` detections to go by; None: all.
+    """
+    taking = match.right[row] if shown is None else match.right[row] & shown
+    missed = match.counted.copy()
+    missed[match.matched[row, taking]] = False
+    return missed
+
+
+def _assign(tables: Tables, iou: float) -> Assignment:
+    least = max(iou, NO_IOU)
+    return Matcher(tables, find_pairs(tables, {"iou": least})["iou"], [least]).assign()

@@ -6,14 +6,13 @@ xyxy pixels under the key `boxes`, except in COCO's own `bbox`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from foveate.evaluation import Interval, Outcomes, Scores, to_coco_results
+from foveate.evaluation import Analysis, Interval, Outcomes, Scores, to_coco_results
 from foveate.structures import Detections, GeoReference, Tile
 
 
@@ -76,6 +75,7 @@ class Run:
         outcomes: Found, missed and false at the score threshold in use, if counted.
         intervals: By the names of `Scores.flat`.
         seconds: Time a picture, if measured.
+        analysis: The run from every side, if it was analysed.
     """
 
     name: str
@@ -83,6 +83,12 @@ class Run:
     outcomes: Outcomes | None = None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     seconds: float | None = None
+    analysis: Analysis | None = None
+
+    @classmethod
+    def of(cls, name: str, analysis: Analysis, seconds: float | None = None) -> Run:
+        """An analysed run."""
+        return cls(name, analysis.scores, analysis.outcomes, analysis.intervals, seconds, analysis)
 
 
 def class_name(class_names: Sequence[str], label: int) -> str:
@@ -216,7 +222,10 @@ def evaluation_summary(dataset: str, runs: Sequence[Run]) -> dict[str, Any]:
           - `outcomes`: `Outcomes.to_dict`, or None: `found`, `missed`, `false`, `recall`,
             `precision`, `by_size`, at the score threshold in use and IoU .5;
           - `intervals`: metric to `value`, `low`, `high`, `level`, `repeats`;
-          - `seconds_per_image`: or None.
+          - `seconds_per_image`: or None;
+          - `analysis`: what else `Analysis.to_dict` has, or None: `criteria`, `errors`, `curves`,
+            `best_threshold`, `best_threshold_by_class`, `by_side`, `calibration`, `counting`,
+            `worst_images`, `seams`.
     """
     return {
         "dataset": dataset,
@@ -224,15 +233,15 @@ def evaluation_summary(dataset: str, runs: Sequence[Run]) -> dict[str, Any]:
             run.name: {
                 "scores": run.scores.to_dict(),
                 "outcomes": run.outcomes.to_dict() if run.outcomes else None,
-                "intervals": {name: _interval(one) for name, one in run.intervals.items()},
+                "intervals": {name: one.to_dict() for name, one in run.intervals.items()},
                 "seconds_per_image": None if run.seconds is None else round(run.seconds, 4),
+                "analysis": run.analysis and _beyond_scores(run.analysis),
             }
             for run in runs
         },
     }
 
 
-def _interval(interval: Interval) -> dict[str, float | None]:
-    values = {"value": interval.value, "low": interval.low, "high": interval.high}
-    defined = {name: None if math.isnan(value) else value for name, value in values.items()}
-    return {**defined, "level": interval.level, "repeats": interval.repeats}
+def _beyond_scores(analysis: Analysis) -> dict[str, Any]:
+    values = analysis.to_dict()
+    return {k: v for k, v in values.items() if k not in ("scores", "outcomes", "intervals")}

@@ -40,7 +40,7 @@ class Table:
 
     def is_numeric(self, column: int) -> bool:
         """Whether a column holds numbers, so that it is set flush right."""
-        cells = [row[column] for row in self.rows if row[column] != NONE]
+        cells = [row[column] for row in self.rows if not row[column].startswith(NONE)]
         return bool(cells) and all(
             (cell[:1].isdigit() or cell[:1] in "+-") and len(cell) <= _LONGEST_NUMBER
             for cell in cells
