@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from foveate.data.anchors import YOLOV3_ANCHORS, AnchorFit, fit_anchors, judge_anchors
-from foveate.inspection.coverage import Coverage, cover, whole_objects
+from foveate.inspection.coverage import Coverage, cover, plan_cost, whole_objects
 from foveate.inspection.crowding import Crowding
 from foveate.inspection.objects import Floats, Objects, weighted_quantile
 from foveate.inspection.sizes import network_scale, network_sides
@@ -37,7 +37,7 @@ _CELLS = 3.0  # that a small object should cover of the finest map
 _MOST_CELLS = 8.0  # that a large object should cover of the coarsest map
 _WHOLE = 0.99  # of the objects that can be whole in a tile
 _PART_OF_TILE = 1 / 3  # longer objects are large: for the full-image pass
-_FEW_PICTURES = 200  # sizes of pictures that tile sizes are compared on
+_FEW_PICTURES = 100  # sizes of pictures that tile sizes are compared on
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +160,9 @@ def _advise_scale(objects: Objects) -> tuple[float, Recommendation]:
 
 def _advise_tiles(objects: Objects, scale: float) -> tuple[TilePlan, list[Recommendation]]:
     """The tile size that shows the fewest pixels, with the overlap that keeps objects whole."""
-    some = _some_pictures(objects)
+    some = _some_pictures(objects.image_sizes)
     plans = [_plan_of(objects, scale, size) for size in _SIZES]
-    costs = np.array([_cost(cover(some, plan)) for plan in plans])
+    costs = np.array([_cost(some, plan) for plan in plans])
     plan = plans[int(np.argmax(costs <= costs.min() * _NEAR))]
     whole = whole_objects(objects, plan)
     without = whole_objects(objects, plan.model_copy(update={"overlap": 0.0}))
@@ -201,8 +201,9 @@ def _advise_tiles(objects: Objects, scale: float) -> tuple[TilePlan, list[Recomm
     return plan, advice
 
 
-def _cost(coverage: Coverage) -> float:
-    return coverage.network_pixels + _TILE_COST * coverage.tiles
+def _cost(image_sizes: IntArray, plan: TilePlan) -> float:
+    tiles, network_pixels = plan_cost(image_sizes, plan)
+    return network_pixels + _TILE_COST * tiles
 
 
 def _plan_of(objects: Objects, scale: float, size: int) -> TilePlan:
@@ -292,17 +293,11 @@ def _advise_merge(crowding: Crowding) -> list[Recommendation]:
     ]
 
 
-def _some_pictures(objects: Objects) -> Objects:
-    """A part of the data set's pictures, evenly spread, to compare costs on; no objects."""
-    rows = np.unique(np.linspace(0, len(objects.image_sizes) - 1, _FEW_PICTURES).astype(np.int64))
-    none: IntArray = np.zeros(0, np.int64)
-    return replace(
-        objects,
-        boxes=objects.boxes[:0],
-        labels=none,
-        picture=none,
-        image_sizes=objects.image_sizes[rows],
-    )
+def _some_pictures(image_sizes: IntArray) -> IntArray:
+    """A part of the data set's pictures, evenly spread, to compare costs on."""
+    rows = np.linspace(0, len(image_sizes) - 1, _FEW_PICTURES).astype(np.int64)
+    some: IntArray = image_sizes[np.unique(rows)]
+    return some
 
 
 def _nearest_step(scale: float) -> float:

@@ -12,9 +12,6 @@ from foveate.inspection.objects import Objects
 from foveate.structures import BoolArray, IntArray, Tile
 from foveate.tiling import TilePlan, plan_tiles
 
-_SEVERAL = 4
-"""Along one axis a point lies in at most so many tiles that are counted: overlap is below 7/8."""
-
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -53,44 +50,49 @@ def cover(objects: Objects, plan: TilePlan, multiple: int = 32) -> Coverage:
         plan: How pictures are cut.
         multiple: Of the sides that the network takes.
     """
-    tiles, pixels, whole, most, held = 0, 0, 0, 0, 0
-    for same, grid in _by_size(objects, plan, multiple):
-        pictures = int((same.pictures).sum())
-        tiles += pictures * len(grid.tiles)
-        pixels += pictures * sum(tile.out_width * tile.out_height for tile in grid.tiles)
-        boxes = objects.boxes[same.rows].astype(np.float64)
+    tiles, pixels = plan_cost(objects.image_sizes, plan, multiple)
+    whole, most, held = 0, 0, 0
+    for rows, grid in _by_size(objects, plan, multiple):
+        boxes = objects.boxes[rows].astype(np.float64)
         whole += int(grid.holds_whole(boxes).sum())
-        counts = grid.counts((boxes[:, :2] + boxes[:, 2:]) / 2, objects.picture[same.rows])
+        counts = grid.counts((boxes[:, :2] + boxes[:, 2:]) / 2, objects.picture[rows])
         most, held = max(most, int(counts.max(initial=0))), held + int(counts.sum())
-    pictures = max(1, len(objects.image_sizes))
+    all_tiles = tiles * len(objects.image_sizes)
     return Coverage(
-        tiles / pictures,
-        pixels / pictures / 1e6,
+        tiles,
+        pixels,
         whole / len(objects) if len(objects) else float("nan"),
         most,
-        held / tiles if tiles else 0.0,
+        held / all_tiles if all_tiles else 0.0,
     )
+
+
+def plan_cost(image_sizes: IntArray, plan: TilePlan, multiple: int = 32) -> tuple[float, float]:
+    """Tiles a picture, and millions of network pixels a picture; both are means.
+
+    Args:
+        image_sizes: ``(I, 2)`` width and height, pixels.
+        plan: How pictures are cut.
+        multiple: Of the sides that the network takes.
+    """
+    sizes, counts = np.unique(image_sizes, axis=0, return_counts=True)
+    tiles = pixels = 0
+    for (width, height), pictures in zip(sizes.tolist(), counts.tolist(), strict=True):
+        planned = plan_tiles(width, height, plan, multiple)
+        tiles += pictures * len(planned)
+        # All tiles of a plan are shown alike but for the whole picture, which comes last.
+        for tile, number in ((planned[0], len(planned) - 1), (planned[-1], 1)):
+            pixels += pictures * number * tile.out_width * tile.out_height
+    pictures = max(1, len(image_sizes))
+    return tiles / pictures, pixels / pictures / 1e6
 
 
 def whole_objects(objects: Objects, plan: TilePlan, multiple: int = 32) -> BoolArray:
     """Which objects some tile shows uncut, ``(N,)``; what sticks out of the picture is cut off."""
     whole = np.zeros(len(objects), bool)
-    for same, grid in _by_size(objects, plan, multiple):
-        whole[same.rows] = grid.holds_whole(objects.boxes[same.rows].astype(np.float64))
+    for rows, grid in _by_size(objects, plan, multiple):
+        whole[rows] = grid.holds_whole(objects.boxes[rows].astype(np.float64))
     return whole
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Same:
-    """Pictures of one size.
-
-    Attributes:
-        pictures: ``(I,)`` which they are.
-        rows: Rows of the objects in them.
-    """
-
-    pictures: BoolArray
-    rows: IntArray
 
 
 class _Grid:
@@ -122,8 +124,9 @@ class _Grid:
         across = len(self.starts[0])
         keys = []
         spans = [self._span(axis, centres[:, axis]) for axis in (0, 1)]
-        for right in range(_SEVERAL):
-            for down in range(_SEVERAL):
+        across_most, down_most = (int((last - first).max(initial=0)) for first, last in spans)
+        for right in range(across_most + 1):
+            for down in range(down_most + 1):
                 x, y = spans[0][0] + right, spans[1][0] + down
                 there = (x <= spans[0][1]) & (y <= spans[1][1])
                 tile = y[there] * across + x[there]
@@ -139,12 +142,13 @@ class _Grid:
         return np.minimum(first, last), last
 
 
-def _by_size(objects: Objects, plan: TilePlan, multiple: int) -> Iterator[tuple[_Same, _Grid]]:
-    """The pictures in groups of one size, each with its tiles."""
+def _by_size(objects: Objects, plan: TilePlan, multiple: int) -> Iterator[tuple[IntArray, _Grid]]:
+    """Rows of the objects in pictures of one size, with the tiles of those; no empty groups."""
     sizes, group = np.unique(objects.image_sizes, axis=0, return_inverse=True)
     group = group.reshape(-1)
     order = np.argsort(group[objects.picture], kind="stable")
     ends = np.searchsorted(group[objects.picture][order], np.arange(len(sizes) + 1))
     for number, (width, height) in enumerate(sizes.tolist()):
         rows = order[ends[number] : ends[number + 1]]
-        yield _Same(group == number, rows), _Grid(width, height, plan, multiple)
+        if len(rows):
+            yield rows, _Grid(width, height, plan, multiple)
