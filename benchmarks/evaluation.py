@@ -11,6 +11,8 @@ else should run on the machine meanwhile.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import statistics
@@ -25,13 +27,17 @@ from measuring import resident, timed
 from numpy.typing import NDArray
 from provenance import provenance
 
-from foveate.evaluation import analyse, evaluate_detections
+from foveate.cli import run
+from foveate.data.formats import to_coco
+from foveate.evaluation import analyse, evaluate_detections, to_coco_results
+from foveate.inspection.health import check_labels
+from foveate.inspection.summary import inspect_labels
 from foveate.structures import Annotations, Dataset, Detections, Sample
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER_SCRIPT = ROOT / "benchmarks/peers/evaluate_peers.py"
 PEERS = ("pycocotools", "faster-coco-eval")
-ANALYSIS, FIGURES = "analysis", "figures"
+ANALYSIS, FIGURES, COMMAND, INSPECTION = "analysis", "figures", "command", "inspection"
 SEED, CLASSES, OBJECTS, WIDTH, HEIGHT = 0, 10, 100, 1920, 1080
 MAX_DETECTIONS = 100
 """COCO's own; its figures are compared."""
@@ -49,6 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "boxes.npz"
         save(args.images, args.detections, file)
+        save_json(file)
         rows = time_all(args, file)
         figures = compare_figures(args, file)
     report = {
@@ -80,7 +87,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def time_all(args: argparse.Namespace, file: Path) -> list[dict[str, Any]]:
     """Medians over the rounds; in each round every system once."""
-    systems = [("analysis, everything", "foveate", ANALYSIS), ("AP alone", "foveate", "AP")]
+    systems = [
+        ("analysis, everything", "foveate", ANALYSIS),
+        ("`foveate evaluate --out`, from JSON files to the page", "foveate", COMMAND),
+        ("inspection of the labels, with advice and health", "foveate", INSPECTION),
+        ("AP alone", "foveate", "AP"),
+    ]
     systems += [("AP alone", peer, peer) for peer in PEERS if args.peer_python]
     runs: dict[tuple[str, str], list[dict[str, float]]] = {}
     for _ in range(args.rounds):
@@ -129,7 +141,18 @@ def start(args: argparse.Namespace, task: str, file: Path) -> dict[str, Any]:
 
 def work(task: str, file: Path) -> dict[str, Any]:
     """One of our tasks, in this process."""
+    if task == COMMAND:
+        folder = file.parent
+        call = [folder / name for name in ("found.json", "labels.json", "out")]
+        words = ["evaluate", *map(str, call[:2]), "--out", str(call[2]), "--json"]
+        with contextlib.redirect_stdout(io.StringIO()):
+            seconds, _, _ = timed(lambda: [run(words)])
+        assert (folder / "out" / "index.html").is_file()
+        return {"seconds": seconds, "megabytes": resident("VmHWM") / 1e6}
     dataset, predictions = load(file)
+    if task == INSPECTION:
+        seconds, _, _ = timed(lambda: [inspect_labels(dataset).to_dict(), check_labels(dataset)])
+        return {"seconds": seconds, "megabytes": resident("VmHWM") / 1e6}
     if task == FIGURES:
         return {"figures": coco_figures(dataset, predictions)}
     if task == ANALYSIS:
@@ -191,6 +214,16 @@ def save(images: int, detections: int, file: Path) -> None:
         score=np.clip(score, 0.001, 1).astype(np.float32),
         label=np.where(right_class, labels[meant], rng.integers(0, CLASSES, total)),
     )
+
+
+def save_json(file: Path) -> None:
+    """The same as COCO's files, beside it: ``labels.json`` and ``found.json``."""
+    dataset, predictions = load(file)
+    for name, content in (
+        ("labels.json", to_coco(dataset)),
+        ("found.json", to_coco_results(dataset, predictions)),
+    ):
+        (file.parent / name).write_text(json.dumps(content))
 
 
 def around(centre: Floats, side: Floats) -> Floats:

@@ -20,7 +20,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ("README.md", "docs/benchmarks.md", "docs/foreign-models.md", "docs/rasters.md")
+PAGES = (
+    "README.md",
+    "docs/benchmarks.md",
+    "docs/foreign-models.md",
+    "docs/inspect.md",
+    "docs/rasters.md",
+)
 NOT_MEASURED = "*Not measured yet.*"
 PLACE = re.compile(r"(<!-- table:(?P<name>[\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -212,6 +218,44 @@ def evaluation_table(report: dict[str, Any]) -> str:
     )
 
 
+def advice_table(report: dict[str, Any]) -> str:
+    """Accuracy and time of pictures shown plain, by default and as advised."""
+    head = ["data", "shown", "AP small", "95 % interval", "AP", "AP50", "CPU s / picture"]
+    lines = []
+    for name, result in report["datasets"].items():
+        for row in result["rows"]:
+            plan = row["tile_plan"]
+            tiles = f"tiles of {plan['size']}, x{plan['scale']:g}"
+            shown = f"whole, in {plan['size']}" if plan["plain"] else tiles
+            interval = row["interval_AP_small"]
+            lines.append(
+                [
+                    name,
+                    f"{row['way']}: {shown}",
+                    f"{row['AP_small']:.3f}",
+                    f"{interval[0]:.3f} to {interval[1]:.3f}",
+                    f"{row['AP']:.3f}",
+                    f"{row['AP50']:.3f}",
+                    f"{row['seconds_per_image']:.3f}",
+                ]
+            )
+    return markdown(head, lines)
+
+
+def advice_gains_table(report: dict[str, Any]) -> str:
+    """What following the advice gains, in points, with intervals over the same pictures."""
+    head = ["data", "advised against", "AP small", "AP", "AP50"]
+    lines = []
+    for name, result in report["datasets"].items():
+        for against, gains in result["differences"].items():
+            cells = [
+                f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+                for value, low, high in (gains[metric] for metric in ("AP_small", "AP", "AP50"))
+            ]
+            lines.append([name, against.removeprefix("advised - "), *cells])
+    return markdown(head, lines)
+
+
 def figures_table(report: dict[str, Any]) -> str:
     """How far COCO's twelve figures are from the peers'."""
     return markdown(
@@ -348,6 +392,8 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "merge": (merge_table, "merge.json"),
     "merge-brief": (brief_merge_table, "merge.json"),
     "merge-cases": (cases_table, "merge.json"),
+    "advice": (advice_table, "advice.json"),
+    "advice-gains": (advice_gains_table, "advice.json"),
     "evaluation": (evaluation_table, "evaluation.json"),
     "evaluation-figures": (figures_table, "evaluation.json"),
     "foreign": (foreign_table, "foreign.json"),

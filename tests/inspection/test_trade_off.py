@@ -40,6 +40,11 @@ def test_the_knee_is_on_the_front(values: list[tuple[float, float]]) -> None:
     assert knee(seconds, scores) in pareto_front(seconds, scores)
 
 
+def test_what_is_not_measured_is_on_no_front() -> None:
+    assert pareto_front([1, math.nan, 2, 3], [0.1, 0.9, math.nan, 0.2]) == [0, 3]
+    assert pareto_front([], []) == []
+
+
 def test_a_clear_knee() -> None:
     assert knee([1, 2, 4, 8, 16], [0.1, 0.2, 0.6, 0.62, 0.63]) == 2
 

@@ -22,7 +22,7 @@ from foveate.reports.charts.bars import IntervalRow, Part, interval_chart, stack
 from foveate.reports.charts.frame import WIDTH, Mark, next_tones, rows_of_texts
 from foveate.reports.charts.histogram import Bins, histogram_chart, octave_edges
 from foveate.reports.charts.lines import Line, line_chart
-from foveate.reports.charts.scatter import Point, pareto_front, scatter_chart
+from foveate.reports.charts.scatter import Point, scatter_chart
 
 NASTY = "<script>alert(1)</script>\"'&"
 SIDE = Axis("object side, pixels", "log2")
@@ -272,8 +272,6 @@ def test_the_front_gives_more_for_more() -> None:
         Point("nowhere", NAN, 0.9),
         Point("as slow, worse", 2, 0.3),
     ]
-    assert pareto_front(points) == [1, 2]
-    assert pareto_front([]) == []
     svg = checked(scatter_chart(points, Axis("s", "log10"), Axis("AP"), knee=2))
     assert count(svg, "circle", "knee") == 1
     assert count(svg, "circle", "hollow") == 3

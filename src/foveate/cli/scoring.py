@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -162,26 +161,11 @@ def read_run(path: Path, dataset: Dataset, threshold: float | None) -> Predicted
         threshold: Least score of what is shown; .3 if None.
 
     Raises:
-        FoveateError: As `read_predictions`, or if an entry names another picture than the one
-            that the data set numbers so (``foveate detect`` numbers pictures from 1, whatever a
-            data set calls them).
+        FoveateError: As `read_predictions`.
     """
     read = read_predictions(path, dataset)
-    _require_same_pictures(path, dataset)
     shown = _PREDICTIONS_THRESHOLD if threshold is None else threshold
     return Predicted(path.stem.removeprefix("predictions-"), read, shown)
-
-
-def _require_same_pictures(path: Path, dataset: Dataset) -> None:
-    names = {sample.image_id: sample.path.name for sample in dataset.samples}
-    for number, entry in enumerate(json.loads(path.read_bytes())):
-        name = entry.get("file_name")
-        expected = names[entry["image_id"]]
-        if name is not None and Path(str(name)).name != expected:
-            raise FoveateError(
-                f"{path}: entry {number} is of {name}, and {dataset.name} gives its image_id to "
-                f"{expected}; to score a model use 'foveate evaluate MODEL DATASET'"
-            )
 
 
 def whole_picture(path: Path, reading: Reading) -> UInt8Image | None:

@@ -36,7 +36,9 @@ def read_predictions(path: str | Path, dataset: Dataset) -> dict[int, Detections
     Raises:
         UsageError: If the file cannot be read.
         FoveateError: If it is not COCO results, or an entry is wrong; entry (counted from 0) and
-            field are named.
+            field are named. Also if an entry names another picture (`file_name`) than the one that
+            the data set numbers so: ``foveate detect`` numbers pictures from 1, whatever a data
+            set calls them.
     """
     entries = _load(Path(path))
     table = _table(entries)
@@ -46,12 +48,14 @@ def read_predictions(path: str | Path, dataset: Dataset) -> dict[int, Detections
     positions = {sample.image_id: i for i, sample in enumerate(dataset.samples)}
     labels = {number: i for i, number in enumerate(dataset.category_ids)}
     image = _look_up(image_ids, positions, f"{path}: {{}}: image_id {{}} is not in {dataset.name}")
+    _require_same_pictures(path, entries, image, dataset)
     label = _look_up(
         category_ids,
         labels,
         f"{path}: {{}}: category_id {{}} is not in {dataset.name} "
         f"(it has {_some(dataset.category_ids)})",
     )
+    del entries
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     everything = Detections(corners.astype(np.float32), scores.astype(np.float32), label)
     order = np.argsort(image, kind="stable")
@@ -110,6 +114,20 @@ def _load(path: Path) -> list[Any]:
             f"got {_kind(entries)}"
         )
     return entries
+
+
+def _require_same_pictures(
+    path: str | Path, entries: list[Any], image: NDArray[np.int64], dataset: Dataset
+) -> None:
+    """See that entries which name their picture mean the one that the data set numbers so."""
+    names = [sample.path.name for sample in dataset.samples]
+    for number, (entry, row) in enumerate(zip(entries, image.tolist(), strict=True)):
+        name = entry.get("file_name")
+        if name is not None and Path(str(name)).name != names[row]:
+            raise FoveateError(
+                f"{path}: entry {number} is of {name}, and {dataset.name} gives its image_id to "
+                f"{names[row]}; to score a model use 'foveate evaluate MODEL DATASET'"
+            )
 
 
 _Table = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]

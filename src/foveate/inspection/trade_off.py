@@ -71,11 +71,12 @@ def pareto_front(seconds: Sequence[float], scores: Sequence[float]) -> list[int]
 
     Args:
         seconds: Cost of each; of equal cost only the best counts.
-        scores: Worth of each; NaN is never on the front.
+        scores: Worth of each. What has no finite cost or worth is never on the front.
     """
-    order = sorted(range(len(seconds)), key=lambda row: (seconds[row], -scores[row], row))
+    finite = np.flatnonzero(np.isfinite(seconds) & np.isfinite(scores)).tolist()
+    order = sorted(finite, key=lambda row: (seconds[row], -scores[row], row))
     front: list[int] = []
-    best = -np.inf
+    best = -math.inf
     for row in order:
         if scores[row] > best:
             front.append(row)

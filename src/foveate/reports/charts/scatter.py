@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from foveate.inspection.trade_off import pareto_front
 from foveate.reports.charts.axes import Axis, shortened, text_width, value_text
 from foveate.reports.charts.frame import Frame, Tone, chart_html, element, framed
 
@@ -38,23 +39,6 @@ class Point:
     tone: Tone = "b1"
 
 
-def pareto_front(points: Sequence[Point]) -> list[int]:
-    """Points than which no other gives more for no more cost, cheapest first.
-
-    Args:
-        points: Those without a finite x and y are on no front.
-
-    Returns:
-        Their places; of equal points the first.
-    """
-    finite = [i for i, p in enumerate(points) if math.isfinite(p.x) and math.isfinite(p.y)]
-    front: list[int] = []
-    for place in sorted(finite, key=lambda i: (points[i].x, -points[i].y)):
-        if not front or points[place].y > points[front[-1]].y:
-            front.append(place)
-    return front
-
-
 def scatter_chart(
     points: Sequence[Point], x: Axis, y: Axis, *, knee: int | None = None, title: str = ""
 ) -> str:
@@ -72,7 +56,7 @@ def scatter_chart(
     """
     heights = [value for p in points for value in (p.y, p.low, p.high)]
     frame = framed(x, y, [p.x for p in points], heights)
-    front = pareto_front(points)
+    front = pareto_front([p.x for p in points], [p.y for p in points])
     at = {
         place: (frame.x.at(p.x), frame.y.at(p.y))
         for place, p in enumerate(points)
