@@ -1,7 +1,10 @@
 """Does following ``foveate inspect`` pay? Train as advised, by default, and plain; compare.
 
+    python benchmarks/advice.py --inspect nuclei aerial vhr10 tennis-ball faces
     python benchmarks/advice.py tennis-ball faces vhr10
     python benchmarks/advice.py faces --iterations 1500 --scale gpu
+
+The first only inspects: what is advised, and what is wrong with the data. The others test advice.
 
 Of each data set `train.json` is inspected. The library's default recipe (center-point) is then
 trained three ways that differ in nothing but how pictures are shown: whole, squeezed into 640
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +29,17 @@ from provenance import provenance
 
 from foveate.config import write_atomically
 from foveate.data.formats import load_dataset
+from foveate.data.formats.splits import load_splits
 from foveate.evaluation import bootstrap_interval, evaluate_detections, paired_bootstrap
 from foveate.export.onnx import export_run
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inspection.advice import advise
 from foveate.inspection.crowding import measure_crowding
+from foveate.inspection.health import check_labels
+from foveate.inspection.leaks import check_splits
 from foveate.inspection.objects import Objects
+from foveate.inspection.picture_files import check_files
+from foveate.inspection.summary import inspect_labels
 from foveate.structures import Dataset
 from foveate.tiling import TilePlan
 from foveate.training.loop import train
@@ -51,6 +60,33 @@ def plans(dataset: Dataset) -> tuple[dict[str, TilePlan], dict[str, Any]]:
     plain = TilePlan(size=PLAIN_SIZE, scale=round(squeezed, 4), plain=True)
     default = load_recipe("center-point").tile_plan
     return {"plain": plain, "default": default, "advised": advice.plan}, advice.to_dict()
+
+
+def inspected(data: Path) -> dict[str, Any]:
+    """What `foveate inspect` says of a data set, in brief."""
+    splits = load_splits(data)
+    started = time.perf_counter()
+    inspection = inspect_labels(splits["train"])
+    findings = check_labels(splits["train"])
+    labels = time.perf_counter() - started
+    findings += check_files(splits["train"], [splits["val"]])
+    findings += check_splits(splits)
+    plain, _, advised = inspection.views
+    best = max(inspection.advice.anchors.values(), key=lambda fit: fit.mean_iou)
+    default = inspection.advice.default_anchors
+    assert default is not None
+    return {
+        "objects": len(inspection.objects),
+        "images": len(inspection.objects.image_sizes),
+        "median_side": inspection.views[1].overall.median,
+        "lost_at_16": {view.name: view.overall.lost[16] for view in (plain, advised)},
+        "plan": advised.plan.model_dump(mode="json"),
+        "tiles_per_image": inspection.advice.coverage.tiles,
+        "anchors_mean_iou": {"default": default.mean_iou, "fitted": best.mean_iou},
+        "findings": [one.to_dict() for one in findings if one.severity != "note"],
+        "seconds_labels": round(labels, 3),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
 
 
 def recipe_for(name: str, plan: TilePlan, iterations: int) -> Recipe:
@@ -119,6 +155,7 @@ def main() -> None:
     """Measure and write ``benchmarks/results/advice.json``, a data set at a time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("datasets", nargs="+", help="folders with train.json and val.json")
+    parser.add_argument("--inspect", action="store_true", help="only inspect; train nothing")
     parser.add_argument("--scale", choices=tuple(ITERATIONS), default="cpu")
     parser.add_argument("--iterations", type=int, help="steps; by --scale if not given")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "advice")
@@ -126,11 +163,15 @@ def main() -> None:
     everything = Path(os.environ.get("FOVEATE_DATA", ROOT.parent / "shared" / "data"))
     iterations = args.iterations or ITERATIONS[args.scale]
     target = ROOT / "benchmarks" / "results" / "advice.json"
-    report = json.loads(target.read_text()) if target.is_file() else {"datasets": {}}
+    report = json.loads(target.read_text()) if target.is_file() else {}
     for name in args.datasets:
-        result = compare(everything / name, iterations, args.runs)
-        result |= {"iterations": iterations, "provenance": provenance(0)}
-        report["datasets"][name] = result
+        if args.inspect:
+            report.setdefault("inspected", {})[name] = inspected(everything / name)
+        else:
+            result = compare(everything / name, iterations, args.runs)
+            result |= {"iterations": iterations, "date": provenance(0)["date"]}
+            report.setdefault("datasets", {})[name] = result
+        report["provenance"] = provenance(0)
         write_atomically(target, (json.dumps(report, indent=1) + "\n").encode())
 
 

@@ -218,6 +218,32 @@ def evaluation_table(report: dict[str, Any]) -> str:
     )
 
 
+def inspected_table(report: dict[str, Any]) -> str:
+    """What is advised for each data set, and what is wrong with it."""
+    head = [
+        "data", "objects", "median side", "lost at 16, plain", "advised", "lost at 16, advised",
+        "anchors' mean IoU", "wrong with the data", "seconds",
+    ]  # fmt: skip
+    lines = []
+    for name, row in report["inspected"].items():
+        plan, lost, anchors = row["plan"], row["lost_at_16"], row["anchors_mean_iou"]
+        wrong = [f"{one['kind']} ({one['count']:,})" for one in row["findings"]]
+        lines.append(
+            [
+                name,
+                f"{row['objects']:,}",
+                f"{row['median_side']:.3g} px",
+                f"{lost['plain']:.0%}",
+                f"{plan['size']} px, overlap {plan['overlap']:g}, x{plan['scale']:g}",
+                f"{lost['advised']:.0%}",
+                f"{anchors['default']:.2f} to {anchors['fitted']:.2f}",
+                ", ".join(wrong) or "nothing",
+                f"{row['seconds']:.1f}",
+            ]
+        )
+    return markdown(head, lines)
+
+
 def advice_table(report: dict[str, Any]) -> str:
     """Accuracy and time of pictures shown plain, by default and as advised."""
     head = ["data", "shown", "AP small", "95 % interval", "AP", "AP50", "CPU s / picture"]
@@ -392,6 +418,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "merge": (merge_table, "merge.json"),
     "merge-brief": (brief_merge_table, "merge.json"),
     "merge-cases": (cases_table, "merge.json"),
+    "inspected": (inspected_table, "advice.json"),
     "advice": (advice_table, "advice.json"),
     "advice-gains": (advice_gains_table, "advice.json"),
     "evaluation": (evaluation_table, "evaluation.json"),

@@ -123,7 +123,10 @@ def inspection_sections(
     sections += [Section(title, table_html(table)) for title, table in tables.items()]
     healthy = '<p class="note">Nothing was found to be wrong.</p>'
     health = table_html(findings_table(findings, examples=5)) if findings else healthy
-    return [*sections, Section("Health of the data", health)]
+    # What makes scores wrong is to be read before anything else is believed.
+    place = 1 if any(one.severity == "error" for one in findings) else len(sections)
+    sections.insert(place, Section("Health of the data", health))
+    return sections
 
 
 def _title(inspection: Inspection) -> str:
@@ -238,6 +241,11 @@ def _sheet(inspection: Inspection, smallest: Sequence[SmallObject]) -> str:
     return contact_sheet(groups) + note
 
 
+def _relative(inspection: Inspection) -> str:
+    shares = (inspection.relative.get(share) for share in (0.05, 0.5, 0.95))
+    return " / ".join(f"{share:.2%}" for share in shares if share is not None) or NONE
+
+
 def _crowding_table(inspection: Inspection) -> Table:
     crowding, coverage = inspection.crowding, inspection.coverage[TILES]
     mean, median, most = crowding.per_image
@@ -251,6 +259,7 @@ def _crowding_table(inspection: Inspection) -> Table:
             f"{coverage.mean_in_a_tile:.3g}, {coverage.most_in_a_tile}",
         ),
         ("width over height: 5 %, median, 95 %", aspect),
+        ("side over the picture's side: 5 %, median, 95 %", _relative(inspection)),
         ("objects whose box meets another's", f"{crowding.touching:.1%}"),
         *(
             (f"objects that overlap one of their class by IoU {iou:g}", f"{share:.2%}")
