@@ -34,7 +34,25 @@ def test_objects_become_as_large_as_those_that_backbones_know(side: float, scale
     said = named(advice.recommendations, "scale")
     assert said is not None
     assert said.value == scale
-    assert ("beyond 2" in said.reason) == (side == 6)
+    assert ("beyond x2" in said.reason) == (side == 6)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "scale"),
+    [
+        (20, 105, 1.25),  # the median asks for 2, the large ones allow 1.33
+        (70, 240, 0.6),  # reduced until the large ones fit, the median still at 40
+        (30, 300, 1.0),  # too different: neither side gives way
+        (60, 400, 0.7),  # reduced as far as the median allows
+    ],
+)
+def test_median_and_large_objects_bound_the_scale(small: int, large: int, scale: float) -> None:
+    several = np.asarray(squares(40, small, 120)), np.asarray(squares(10, large, 500)) + 1200
+    dataset = labelled_pictures(np.concatenate(several), size=(8000, 8000))
+    said = named(advice_for(dataset).recommendations, "scale")
+    assert said is not None
+    assert said.value == pytest.approx(scale)
+    assert f"the large ones (95 %) of {large}" in said.reason
 
 
 def test_a_rare_class_counts_as_much_as_a_frequent_one() -> None:

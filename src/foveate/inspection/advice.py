@@ -28,7 +28,7 @@ SEEN_SIDE = (40.0, 140.0)
 MOST_SCALE = 2.0
 """Enlargement at which Finding Tiny Faces' pyramid ends [S: Hu 2017]."""
 
-_LEAST_SCALE = 0.25
+_LEAST_SCALE = 0.2
 _STEP = 0.25  # of the enlargement
 _SIZES = range(384, 833, 32)
 _NEAR = 1.15  # a smaller tile is taken if it costs no more than this times the least
@@ -132,30 +132,34 @@ def advise(objects: Objects, crowding: Crowding, anchors: int = 9, seed: int = 0
 
 
 def _advise_scale(objects: Objects) -> tuple[float, Recommendation]:
-    """Enlarge or reduce so that the median object is as large as what backbones learned from."""
-    median = weighted_quantile(objects.sides, objects.class_weights, 0.5)
+    """Show objects at the sides that backbones learned from, with the least change of scale.
+
+    Two scales bound it: that at which the median object is as large as the least of those, and
+    that at which the large ones (95 %) are as large as the greatest. Between the two, both hold or,
+    where sizes are too different for that, neither side gives way alone.
+    """
+    median, large = (
+        weighted_quantile(objects.sides, objects.class_weights, share) for share in (0.5, 0.95)
+    )
     low, high = SEEN_SIDE
-    wanted = low / median if median < low else high / median if median > high else 1.0
+    least, most = sorted((low / median, high / large))
+    wanted = min(max(1.0, least), most)
     scale = float(np.clip(_nearest_step(wanted), _LEAST_SCALE, MOST_SCALE))
-    shown = f"The median object (every class counting alike) has a side of {median:.3g} px"
+    sides = (
+        f"The median object (every class counting alike) has a side of {median:.3g} px, the large "
+        f"ones (95 %) of {large:.3g}"
+    )
     seen = f"backbones learned from objects of {low:g} to {high:g} px"
-    if scale == 1:
-        return scale, Recommendation(
-            "scale", "show pictures at their own scale", f"{shown}; {seen}.", scale
-        )
     verb = "enlarge" if scale > 1 else "reduce"
-    limit = (
-        f", and {wanted:.3g} would be needed for that, but beyond {MOST_SCALE:g} there is time to "
-        "lose and no detail to gain"
-        if wanted > MOST_SCALE + _STEP / 2
-        else ""
-    )
-    return scale, Recommendation(
-        "scale",
-        f"{verb} pictures x{scale:g}",
-        f"{shown}; at x{scale:g} it has {median * scale:.3g}; {seen}{limit}.",
-        scale,
-    )
+    advice, shown = f"{verb} pictures x{scale:g}", ""
+    if scale == 1:
+        advice = "show pictures at their own scale"
+    else:
+        shown = f"; at x{scale:g}, {median * scale:.3g} and {large * scale:.3g}"
+    limit = ""
+    if wanted > MOST_SCALE + _STEP / 2:
+        limit = f"; x{wanted:.3g} would be needed, but beyond x{MOST_SCALE:g} no detail is gained"
+    return scale, Recommendation("scale", advice, f"{sides}{shown}; {seen}{limit}.", scale)
 
 
 def _advise_tiles(objects: Objects, scale: float) -> tuple[TilePlan, list[Recommendation]]:
@@ -301,8 +305,8 @@ def _some_pictures(image_sizes: IntArray) -> IntArray:
 
 
 def _nearest_step(scale: float) -> float:
-    """A multiple of a quarter; below a half, the scale as it is."""
-    return round(scale / _STEP) * _STEP if scale >= 2 * _STEP else scale
+    """A multiple of a quarter, or of a tenth where pictures are reduced."""
+    return round(scale / _STEP) * _STEP if scale >= 1 else max(0.1, round(scale, 1))
 
 
 def _round_up(value: float, step: int) -> int:
