@@ -111,6 +111,9 @@ def test_a_model_against_the_folder_of_an_evaluation(
         (("one.json", "one.json", "none.json"), "none.json does not exist"),
         (("one.json", "one.json", "{data}", "--repeats", "0"), "--repeats must be at least 1"),
         (("one.json", "many", "{data}"), "many holds several runs; give one of:"),
+        (("one.json", "one.json", "{data}", "--tile", "64"), "are for models, not for prediction"),
+        (("one.json", "one.json", "{data}", "--repeats", "9999999"), "--repeats must be at most"),
+        (("one.json", "one.json", "{data}", "--threshold", "7"), "threshold must be from 0 to 1"),
         (("one.json",), "is missing"),
     ],
 )

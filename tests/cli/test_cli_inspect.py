@@ -154,6 +154,7 @@ def test_hardly_anything(
         (("--tile", 5), "size"),
         (("--split", "night"), "night"),
         (("--sweep", "nowhere.onnx"), "no such model file"),
+        (("--write", "."), "--write .: is there and no file"),
     ],
 )
 def test_wrong_usage_is_one_line(
@@ -167,3 +168,61 @@ def test_wrong_usage_is_one_line(
 
 def test_no_data_set(foveate: Call) -> None:
     assert "does not exist" in foveate("inspect", "nowhere").line
+
+
+def test_a_damaged_sweep_is_said(foveate: Call, folder: Path, blob_model: Path) -> None:
+    assert foveate("inspect", folder, "--sweep", blob_model, "--out", "seen").code == 0
+    kept = json.loads(Path("seen/sweep.json").read_text())
+    kept["done"] = {key: {"metrics": {}} for key in kept["done"]}
+    Path("seen/sweep.json").write_text(json.dumps(kept))
+    done = foveate("inspect", folder, "--sweep", blob_model, "--out", "seen")
+    assert "sweep.json was damaged; delete it" in done.err
+    assert done.code == 1
+
+
+def test_a_sweep_of_mended_labels_begins_anew(
+    foveate: Call, folder: Path, blob_model: Path
+) -> None:
+    assert foveate("inspect", folder, "--sweep", blob_model, "--out", "seen").code == 0
+    before = json.loads(Path("seen/sweep.json").read_text())["identity"]
+    labels = json.loads((folder / "val.json").read_text())
+    labels["annotations"][0]["bbox"][0] += 1
+    (folder / "val.json").write_text(json.dumps(labels))
+    assert foveate("inspect", folder, "--sweep", blob_model, "--out", "seen").code == 0
+    assert json.loads(Path("seen/sweep.json").read_text())["identity"] != before
+
+
+def test_a_sweep_without_pictures_is_one_line(
+    foveate: Call, folder: Path, blob_model: Path
+) -> None:
+    for picture in (folder / "images").iterdir():
+        picture.unlink()
+    done = foveate("inspect", folder, "--labels-only", "--sweep", blob_model)
+    assert "none of the 3 pictures of blobs/val is there" in done.line
+
+
+def test_names_with_control_characters_and_markup(foveate: Call, tmp_path: Path) -> None:
+    labels = {
+        "images": [{"id": 1, "file_name": "a\u0007\n.png", "width": 50, "height": 40}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [3, 3, 5, 5]}],
+        "categories": [{"id": 1, "name": "<script>\u001b[31m"}],
+    }
+    (tmp_path / "odd.json").write_text(json.dumps(labels))
+    done = foveate("inspect", tmp_path / "odd.json", "--out", "seen", "--write", "odd.yaml")
+    assert done.code == 0, done.err
+    page = Path("seen/index.html").read_text()
+    assert "<script>\u001b" not in page
+    assert "\u001b" not in page
+    assert "\u001b" not in done.out
+
+
+def test_half_a_character_is_no_class_name(foveate: Call, tmp_path: Path) -> None:
+    text = json.dumps(
+        {
+            "images": [{"id": 1, "file_name": "a.png", "width": 50, "height": 40}],
+            "annotations": [],
+            "categories": [{"id": 1, "name": "HALF"}],
+        }
+    ).replace("HALF", "\\ud800")
+    (tmp_path / "half.json").write_text(text)
+    assert "is no text; rename it" in foveate("inspect", tmp_path / "half.json").line

@@ -54,7 +54,7 @@ def test_unknown_command(foveate: Call) -> None:
         (["detect", "a", "--threshold", ""], "--threshold: expected a number, got '' (see"),
         (["evaluate", "m"], "DATASET is missing (see 'foveate evaluate --help')"),
         (["evaluate", "m", "d", "--only", "x"], "invalid choice 'x' for argument '--only'"),
-        (["demo", "--seed", "x"], "--seed: invalid literal for int"),
+        (["demo", "--seed", "x"], "--seed: expected a whole number, got 'x'"),
     ],
 )
 def test_wrong_usage_is_one_line(foveate: Call, arguments: list[str], expected: str) -> None:

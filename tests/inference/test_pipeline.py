@@ -1,7 +1,9 @@
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from foveate.inference.pipeline import ImageResult, detect_image
 from foveate.inference.profile import Profile
 from foveate.merge import MergeConfig
 from foveate.structures import Detections, Detector, Tile, UInt8Image
-from foveate.tiling import TilePlan
+from foveate.tiling import Pyramid, TilePlan, plan_pyramid
 
 Paint = Callable[..., UInt8Image]
 PLAN = TilePlan(size=64, overlap=0.25)
@@ -26,7 +28,11 @@ def blob(blob_model: Path) -> OnnxDetector:
 
 
 def detect(
-    image: UInt8Image, detector: Detector, plan: TilePlan = PLAN, batch_size: int | None = None
+    image: UInt8Image,
+    detector: Detector,
+    plan: TilePlan = PLAN,
+    batch_size: int | None = None,
+    pyramid: Pyramid | None = None,
 ) -> ImageResult:
     return detect_image(
         ArraySource("picture", image),
@@ -34,6 +40,7 @@ def detect(
         plan,
         MergeConfig(),
         score_threshold=0.3,
+        pyramid=pyramid,
         size_multiple=8,
         batch_size=batch_size,
     )
@@ -126,10 +133,11 @@ def test_a_plain_callable_is_a_detector() -> None:
     assert result.capped_tiles == 0
 
 
-def test_all_tiles_of_a_picture_are_shown_at_one_size() -> None:
+def test_every_tile_is_shown_on_the_smallest_canvas_that_suits() -> None:
     detector = Recorder()
     detect(np.zeros((100, 150, 3), np.uint8), detector, TilePlan(size=64, full_image=True))
-    assert set(detector.shapes) == {(64, 64, 3)}
+    assert detector.shapes[-1] == (48, 64, 3)
+    assert set(detector.shapes[:-1]) == {(64, 64, 3)}
     squeezed = Recorder()
     detect(np.zeros((100, 150, 3), np.uint8), squeezed, TilePlan(size=64, plain=True))
     assert squeezed.shapes == [(48, 64, 3)]
@@ -328,3 +336,113 @@ def test_a_profile_counts_what_each_stage_did(blob: OnnxDetector, paint_blobs: P
     assert 0 < profile.busy["network"] <= profile.wall
     assert all(profile.busy[name] > 0 for name in ("tiles", "boxes", "merge"))
     assert profile.busy["decode"] == profile.busy["write"] == 0
+
+
+def bright_squares(images: Sequence[UInt8Image]) -> list[Detections]:
+    """Knows bright squares of one size: those 9 to 15 network pixels long."""
+    found = []
+    for image in images:
+        stats = cv2.connectedComponentsWithStats((image[..., 0] > 127).astype(np.uint8))[2][1:]
+        known = stats[((stats[:, 2:4] >= 9) & (stats[:, 2:4] <= 15)).all(axis=1)].astype(np.float32)
+        boxes = np.column_stack([known[:, :2], known[:, :2] + known[:, 2:4]])
+        found.append(Detections(boxes, np.full(len(boxes), 0.9), np.zeros(len(boxes), np.int64)))
+    return found
+
+
+def squares(*boxes: tuple[int, int, int, int]) -> UInt8Image:
+    image = np.zeros((140, 190, 3), np.uint8)
+    for x1, y1, x2, y2 in boxes:
+        image[y1:y2, x1:x2] = 255
+    return image
+
+
+SQUARES = [(20, 20, 26, 26), (60, 58, 72, 70), (110, 90, 134, 114)]  # 6, 12 and 24 pixels
+
+
+def test_each_scale_finds_objects_of_its_size() -> None:
+    image = squares(*SQUARES)
+    for scale, square in zip((2, 1, 0.5), SQUARES, strict=True):
+        (box,) = detect(image, bright_squares, TilePlan(size=64, scale=scale)).detections.boxes
+        assert np.allclose(box, square, atol=1)
+    found = detect(image, bright_squares, pyramid=Pyramid(scales=(0.5, 1, 2))).detections
+    assert len(found) == len(SQUARES)
+    assert np.allclose(np.array(sorted(found.boxes.tolist())), SQUARES, atol=1)
+
+
+def test_an_object_that_every_scale_sees_is_found_once(
+    blob: OnnxDetector, paint_blobs: Paint
+) -> None:
+    image = paint_blobs(200, 130, CENTRES, cold=(3,))
+    found = detect(image, blob, pyramid=Pyramid(scales=(1, 1.25))).detections
+    assert len(found) == len(CENTRES)
+    assert found.labels.sum() == 1
+
+
+@pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (3, 2), (1000, 1), (None, 2)])
+@pytest.mark.parametrize("sides", [None, (6, 30)])
+def test_scales_do_not_depend_on_batch_threads_or_order(
+    blob: OnnxDetector,
+    blob_model: Path,
+    batch_size: int | None,
+    threads: int,
+    sides: tuple[float, float] | None,
+) -> None:
+    image = np.random.default_rng(3).integers(0, 255, (130, 170, 3), dtype=np.uint8)
+    plan = TilePlan(size=64, overlap=0.25, full_image=True)
+    expected = detect(image, blob, plan, pyramid=Pyramid(scales=(0.5, 1, 2), sides=sides))
+    other = OnnxDetector(blob_model, threads=threads)
+    found = detect(image, other, plan, batch_size, Pyramid(scales=(2, 0.5, 1), sides=sides))
+    assert len(expected.detections) > 50
+    assert same(found.detections, expected.detections)
+
+
+def test_tiles_of_any_order_give_the_same(
+    blob: OnnxDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(3).integers(0, 255, (130, 170, 3), dtype=np.uint8)
+    pyramid = Pyramid(scales=(0.5, 1, 2), sides=(6, 30))
+    expected = detect(image, blob, pyramid=pyramid)
+
+    def reversed_tiles(*args: Any) -> list[Tile]:
+        return plan_pyramid(*args)[::-1]
+
+    monkeypatch.setattr("foveate.inference.pipeline.plan_pyramid", reversed_tiles)
+    found = detect(image, blob, pyramid=pyramid)
+    assert found.tiles != expected.tiles
+    assert same(found.detections, expected.detections)
+
+
+@pytest.mark.parametrize("sides", [None, (20, 30)])
+def test_one_scale_is_that_scale(
+    blob: OnnxDetector, paint_blobs: Paint, sides: tuple[float, float] | None
+) -> None:
+    image = paint_blobs(200, 130, CENTRES)
+    plan = TilePlan(size=64, overlap=0.25, scale=1.5)
+    expected = detect(image, blob, plan)
+    found = detect(image, blob, PLAN, pyramid=Pyramid(scales=(1.5,), sides=sides))
+    assert len(expected.detections) == len(CENTRES)
+    assert found.tiles == expected.tiles
+    assert same(found.detections, expected.detections)
+
+
+def test_batches_are_filled_across_scales_where_sizes_agree() -> None:
+    detector = Recorder()
+    image = np.zeros((128, 128, 3), np.uint8)
+    plan = TilePlan(size=64, overlap=0)
+    result = detect(image, detector, plan, 3, Pyramid(scales=(1, 0.5, 0.25)))
+    assert len(result.tiles) == 4 + 1 + 1
+    assert set(detector.shapes[:5]) == {(64, 64, 3)}  # four tiles of scale 1, one of scale 0.5
+    assert detector.shapes[5] == (32, 32, 3)
+    assert detector.sizes == [3, 2, 1]
+
+
+def test_a_scale_gives_only_the_sizes_it_is_trusted_with() -> None:
+    """Every tile gives one box of 16 network pixels: that is not what the finer scale is for."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    plan = TilePlan(size=128, overlap=0)
+    every = detect(image, Recorder(), plan, pyramid=Pyramid(scales=(1, 2)))
+    assert sorted((box[2] - box[0]) for box in every.detections.boxes) == [8, 16]
+    coarse = detect(image, Recorder(), plan, pyramid=Pyramid(scales=(1, 2), sides=(4, 12)))
+    assert coarse.detections.boxes.tolist() == [[8, 8, 24, 24]]
+    fine = detect(image, Recorder(), plan, pyramid=Pyramid(scales=(1, 2), sides=(20, 60)))
+    assert fine.detections.boxes.tolist() == [[4, 4, 12, 12]]

@@ -10,7 +10,7 @@ from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.settings import Options, model_info, run_settings
 from foveate.merge.config import MergeConfig
 from foveate.structures import Detections, UInt8Image
-from foveate.tiling import TilePlan
+from foveate.tiling import Pyramid, TilePlan
 
 
 def plain_callable(images: Sequence[UInt8Image]) -> list[Detections]:
@@ -86,6 +86,14 @@ def test_plain(blob: OnnxDetector) -> None:
         (Options(tile=64, overlap=64), "at most 56 whole pixels of a tile of 64, got 64"),
         (Options(scale=0.0), "scale: .*greater than 0"),
         (Options(scale=float("nan")), "scale: .*got nan"),
+        (Options(scale=2, scales=(1, 2)), "scale and scales exclude each other; give one of them"),
+        (Options(scales=()), "scales: .*at least 1 item"),
+        (Options(scales=(1, -2)), "scales.1: .*greater than 0, got -2"),
+        (Options(scale_sides="24:96"), "scale_sides chooses between .* give scales, too"),
+        (Options(scales=(1, 2), scale_sides="24"), "scale_sides: expected LOW:HIGH .*got '24'"),
+        (Options(scales=(1, 2), scale_sides="a:b"), "scale_sides: expected LOW:HIGH .*got 'a:b'"),
+        (Options(scales=(1, 2), scale_sides="96:24"), "scale_sides: expected LOW below HIGH"),
+        (Options(scales=(1, 4), scale_sides=(9, 27)), "scale_sides: 9:27 leaves out .* 4 times"),
         (Options(threshold=1.5), "threshold must be from 0 to 1, got 1.5"),
         (Options(threshold=float("nan")), "threshold must be from 0 to 1"),
         (Options(batch_size=0), "batch size must be at least 1, got 0"),
@@ -96,6 +104,33 @@ def test_options_that_cannot_be(blob: OnnxDetector, options: Options, expected: 
     with pytest.raises(UsageError, match=expected) as caught:
         run_settings(blob, options)
     assert "\n" not in str(caught.value)
+
+
+def test_several_scales(blob: OnnxDetector) -> None:
+    settings = run_settings(blob, Options(scales=[0.5, 2, 1], scale_sides="24:96"))
+    assert settings.pyramid == Pyramid(scales=(2, 1, 0.5), sides=(24, 96))
+    # The finest scale needs the most overlap, and shows nearly all of the tiles.
+    assert settings.plan == run_settings(blob, Options(scale=2)).plan
+    again = Options(scales=(2, 1, 0.5), scale_sides=(24, 96))
+    assert run_settings(blob, again) == settings
+    assert settings.to_dict()["pyramid"] == {"scales": [2, 1, 0.5], "sides": [24, 96]}
+    assert str(settings).startswith(
+        "tiles of 64 px overlapping 18 px, enlarged 0.5, 1 and 2 times "
+        "(boxes of 24 to 96 px from each), merge"
+    )
+
+
+def test_one_of_several_scales_is_that_scale(blob: OnnxDetector) -> None:
+    settings = run_settings(blob, Options(scale=1.5))
+    assert run_settings(blob, Options(scales=(1.5,))) == settings
+    assert run_settings(blob, Options(scales=(1.5, 1.5), scale_sides=(24, 96))) == settings
+    assert settings.pyramid is None
+    assert settings.to_dict()["pyramid"] is None
+
+
+def test_scales_mean_nothing_to_plain(blob: OnnxDetector) -> None:
+    asked = Options(scales=(1, 2), scale_sides=(24, 96), plain=True)
+    assert run_settings(blob, asked) == run_settings(blob, Options(scale=2, plain=True))
 
 
 def test_settings_in_words_and_as_data(blob: OnnxDetector) -> None:

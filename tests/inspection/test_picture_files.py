@@ -41,7 +41,7 @@ def test_some_are_missing(tmp_path: Path) -> None:
 
 def test_all_are_missing(tmp_path: Path) -> None:
     finding = only(check_files(unlabelled("x", [tmp_path / "a.png"])), "picture-missing")
-    assert "--image-root" in finding.message
+    assert "--labels-only" in finding.message
 
 
 def test_pictures_that_no_label_mentions(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from merge_data import Box, as_rows, perfect_views, tiled, touching_objects
+from merge_data import Box, as_rows, perfect_views, same, shuffled, tiled, touching_objects
 
 from foveate.merge import MergeConfig
 from foveate.merge.seam import connected, merge_seam
 from foveate.structures import Detections, TiledDetections
-from foveate.tiling import TilePlan, plan_tiles
+from foveate.tiling import Pyramid, TilePlan, plan_pyramid, plan_tiles
 
 CONFIG = MergeConfig()
 LEFT, RIGHT = (0.0, 0.0, 100.0, 100.0), (80.0, 0.0, 180.0, 100.0)
@@ -170,6 +170,37 @@ def test_perfect_views_give_exactly_the_objects(
     merged = merge_seam(scene, MergeConfig(class_aware=class_aware))
     truth = Detections(objects, np.ones(len(objects), np.float32), labels)
     assert as_rows(merged) == as_rows(truth)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=SEEDS,
+    size=st.tuples(st.integers(40, 300), st.integers(40, 300)),
+    tile=st.integers(32, 160),
+    overlap=st.integers(8, 60),
+    scales=st.sampled_from([(0.5, 1.0, 2.0), (0.7, 1.0), (1.0, 1.5)]),
+    full_image=st.booleans(),
+)
+def test_perfect_views_at_several_scales_give_exactly_the_objects(
+    seed: int,
+    size: tuple[int, int],
+    tile: int,
+    overlap: int,
+    scales: tuple[float, ...],
+    full_image: bool,
+) -> None:
+    """What one scale cuts another shows whole, or cuts elsewhere."""
+    assume(overlap <= tile // 2)
+    plan = TilePlan(size=tile, overlap=float(overlap), full_image=full_image)
+    rng = np.random.default_rng(seed)
+    objects = touching_objects(rng, *size)
+    labels = rng.integers(0, 2, len(objects))
+    tiles = plan_pyramid(*size, plan, Pyramid(scales=scales))
+    scene = perfect_views(objects, labels, tiles, size, rng)
+    truth = Detections(objects, np.ones(len(objects), np.float32), labels)
+    merged = merge_seam(scene, CONFIG)
+    assert as_rows(merged) == as_rows(truth)
+    assert same(merge_seam(shuffled(scene, rng), CONFIG), merged)
 
 
 @settings(deadline=None, max_examples=40)

@@ -34,7 +34,7 @@ def found_in(dataset: Dataset, every: int, shift: float = 0.0) -> dict[int, Dete
         part = sample.annotations
         kept = (np.arange(len(part)) + sample.image_id) % every != 0
         boxes = np.concatenate([part.boxes[kept] + shift, [[600, 440, 620, 460]]])
-        scores = np.linspace(0.95, 0.4, len(boxes))
+        scores = np.linspace(0.95, 0.4, len(boxes), dtype=np.float32)
         labels = np.append(part.labels[kept], 0)
         predictions[sample.image_id] = Detections(boxes.astype(np.float32), scores, labels)
     return predictions

@@ -87,9 +87,9 @@ def detect(
             with `bands` of any number of channels; or an `ImageSource`. For several pictures use
             `detect_all`.
         detector: From `load`, or any callable ``images -> list[Detections]``.
-        **options: `tile`, `overlap`, `scale`, `full_image`, `plain`, `merge`, `threshold`,
-            `batch_size`, `bands`, `value_range`, as `Options` describes them; each is the model's
-            or the picture's own by default.
+        **options: `tile`, `overlap`, `scale`, `scales`, `scale_sides`, `full_image`, `plain`,
+            `merge`, `threshold`, `batch_size`, `bands`, `value_range`, as `Options` describes
+            them; each is the model's or the picture's own by default.
 
     Raises:
         FoveateError: If the picture cannot be read, or does not suit the model.

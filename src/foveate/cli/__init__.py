@@ -5,7 +5,9 @@ Only the command that is asked for is imported, so that ``foveate --help`` answe
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always: 0 done, 1 a failure, 2 wrong usage, 130 interrupted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding lacks is no reason to fail; stderr is set so already.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -71,6 +76,11 @@ def run(arguments: Sequence[str]) -> int:
         _fail(f"unexpected {text} (set FOVEATE_DEBUG=1 to see where, and please report it)")
         return 1
     return 0
+
+
+def one_line(message: str) -> str:
+    """The message with line breaks and other control characters, as names have, made visible."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], message)
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -116,4 +126,4 @@ def _fail(message: str) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"foveate: {message}", file=sys.stderr, flush=True)
+    print(f"foveate: {one_line(message)}", file=sys.stderr, flush=True)

@@ -81,6 +81,7 @@ _PLAINER = (
     (r"^Missing from [^:]+: (\S+).*", r"\1 is missing"),
     (r"^Unrecognized options: ", "unknown: "),
     (r"^Missing value for argument '(\S+)'.*", r"\1 needs a value"),
+    (r"invalid literal for int\(\) with base 10: (.*)", r"expected a whole number, got \1"),
     (r"^settings\.?(\S*: )\d+ validation errors? for \w+ (.*?) \[type=.*", r"\1\2"),
 )
 """What tyro and pydantic say, and how it reads in one line."""
@@ -112,6 +113,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
+def _factors(text: str) -> tuple[float, ...]:
+    return tuple(float(factor) for factor in text.split(","))
+
+
 _MODEL = "model"
 """What help gives as the default of what the model file says."""
 
@@ -119,6 +124,8 @@ ModelChoice = Annotated[str | None, _optional(str, "NAME|PATH", "none")]
 Pixels = Annotated[int | None, _optional(int, "PIXELS", _MODEL)]
 Overlap = Annotated[float | None, _optional(float, "RATIO|PIXELS", _MODEL)]
 Factor = Annotated[float | None, _optional(float, "FACTOR", _MODEL)]
+Factors = Annotated[tuple[float, ...] | None, _optional(_factors, "FACTOR,FACTOR", "one scale")]
+Sides = Annotated[str | None, _optional(str, "LOW:HIGH", "all")]
 Score = Annotated[float | None, _optional(float, "SCORE", _MODEL)]
 Merge = Annotated[str | None, _optional(str, "|".join(get_args(MergeMethod)), _MODEL)]
 BatchSize = Annotated[int | None, _optional(int, "TILES", "automatic")]
@@ -147,6 +154,8 @@ class RunFlags:
         tile: Side of a tile, in pixels as the network sees them.
         overlap: Of neighbouring tiles: a ratio below 1, otherwise network pixels.
         scale: Enlarge the picture before it is tiled: 2 shows a 6-pixel object as 12.
+        scales: Tile the picture at each of these scales, such as 0.5,1,2, in place of one.
+        scale_sides: Take from each of --scales boxes this long only, in network pixels, 24:96.
         full_image: Also show the whole picture squeezed into one tile, for large objects.
         flips: Show every tile mirrored sideways, upside down and both, too: four times as dear.
         merge: How the boxes of overlapping tiles become one set.
@@ -162,6 +171,8 @@ class RunFlags:
     tile: Pixels = None
     overlap: Overlap = None
     scale: Factor = None
+    scales: Factors = None
+    scale_sides: Sides = None
     full_image: bool = False
     flips: bool = False
     merge: Merge = None
@@ -189,6 +200,8 @@ class RunFlags:
             tile=self.tile,
             overlap=self.overlap,
             scale=self.scale,
+            scales=self.scales,
+            scale_sides=self.scale_sides,
             full_image=self.full_image or None,
             merge=self.merge,
             threshold=self.threshold,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,13 @@ import tyro
 
 from foveate.api.output import OutputFolder
 from foveate.cli.arguments import OptionalFolder, OptionalText, RunFlags, RunOptions, parse
-from foveate.cli.scoring import Predicted, predict_dataset, read_run, whole_picture
+from foveate.cli.scoring import (
+    Predicted,
+    predict_dataset,
+    read_run,
+    require_counts,
+    whole_picture,
+)
 from foveate.cli.terminal import note, show_json, show_table
 from foveate.data.formats import load_dataset
 from foveate.errors import FoveateError, UsageError
@@ -65,10 +71,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command."""
     flags = parse(Compare, "compare", arguments)
     bins = parse_size_bins(flags.sizes)
-    for name in ("max_detections", "repeats"):
-        if getattr(flags, name) < 1:
-            shown = name.replace("_", "-")
-            raise UsageError(f"--{shown} must be at least 1, got {getattr(flags, name)}")
+    require_counts(flags.max_detections, flags.repeats)
+    if all(_is_written(one) for one in (flags.a, flags.b)):
+        _require_no_run_flags(flags)
     dataset = load_dataset(flags.dataset, split=flags.split)
     out = OutputFolder(flags.out) if flags.out else None
     first, second = (_predicted(one, dataset, flags) for one in (flags.a, flags.b))
@@ -102,6 +107,17 @@ def main(arguments: Sequence[str]) -> None:
         print(verdict(comparison, names))
     if out is not None:
         note(f"comparison.json and index.html are in {out.path}")
+
+
+def _is_written(subject: str) -> bool:
+    """Whether it is predictions, or holds them, rather than a model."""
+    path = Path(subject)
+    return path.suffix.lower() == ".json" or any(path.glob("predictions-*.json"))
+
+
+def _require_no_run_flags(flags: Compare) -> None:
+    if replace(flags.run, threshold=None) != RunFlags():
+        raise UsageError("--tile, --merge and the like are for models, not for prediction files")
 
 
 def _predicted(subject: str, dataset: Dataset, flags: Compare) -> Predicted:

@@ -16,6 +16,7 @@ from foveate.cli.scoring import (
     Predicted,
     predict_dataset,
     read_run,
+    require_counts,
     whole_picture,
 )
 from foveate.cli.terminal import note, show_json, show_table
@@ -75,10 +76,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command."""
     flags = parse(Evaluate, "evaluate", arguments)
     bins = parse_size_bins(flags.sizes)
-    if flags.max_detections < 1:
-        raise UsageError(f"--max-detections must be at least 1, got {flags.max_detections}")
-    if flags.repeats < 1:
-        raise UsageError(f"--repeats must be at least 1, got {flags.repeats}")
+    require_counts(flags.max_detections, flags.repeats)
     from_file = Path(flags.subject).suffix.lower() == ".json"
     if from_file:
         _require_no_run_flags(flags)

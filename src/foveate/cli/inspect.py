@@ -28,10 +28,11 @@ from foveate.cli.sweep import sweep
 from foveate.cli.terminal import note, progress_of, show_json, show_table
 from foveate.cli.train import can_train
 from foveate.config import write_atomically
+from foveate.data.files import reason_of
 from foveate.data.formats import load_dataset
 from foveate.data.formats.splits import load_splits
 from foveate.data.sources import open_source
-from foveate.errors import UsageError
+from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import parse_size_bins
 from foveate.inspection.findings import Finding
 from foveate.inspection.health import check_labels
@@ -125,6 +126,8 @@ def main(arguments: Sequence[str]) -> None:
     plan, strides = _asked(flags)
     swept = RunFlags().load(flags.sweep) if flags.sweep else None
     out = OutputFolder(flags.out) if flags.out else None
+    if flags.write is not None:
+        _require_writable(flags.write)
     inspection = inspect_labels(dataset, plan, strides)
     recipe = advised_recipe(inspection.advice, dataset.name.partition("/")[0])
     findings = _health(splits, name, flags.labels_only)
@@ -140,6 +143,17 @@ def main(arguments: Sequence[str]) -> None:
         metric = deciding_metric(tried, bins.labels)
     found = _Found(inspection, findings, smallest, costs, tried, metric)
     _report(found, recipe, flags, out)
+
+
+def _require_writable(path: Path) -> None:
+    """See before the work whether the recipe can be written; what is no file is not replaced."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        taken = path.exists() and not path.is_file()
+    except OSError as error:
+        raise FoveateError(f"--write {path}: cannot be written ({reason_of(error)})") from None
+    if taken:
+        raise FoveateError(f"--write {path}: is there and no file; give the name of a file")
 
 
 def _splits(flags: Inspect) -> dict[str, Dataset]:

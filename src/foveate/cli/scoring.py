@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from foveate.api import Failure, Options
+from foveate.cli import one_line
 from foveate.cli.terminal import note, progress
 from foveate.data.sources import open_source
 from foveate.data.values import Reading
-from foveate.errors import FoveateError
+from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import (
     SizeBins,
     count_outcomes,
@@ -30,6 +31,11 @@ from foveate.tiling import look
 
 LEAST_SCORE = 0.01
 """AP wants the whole curve, not what a user would be shown."""
+
+_MOST_DETECTIONS = 1_000_000
+_MOST_REPEATS = 100_000
+_MOST_NAMES = 8
+"""Of classes in a message."""
 
 _PREDICTIONS_THRESHOLD = 0.3
 """From which score a prediction file's entries count as shown, unless --threshold says."""
@@ -76,6 +82,22 @@ class Predicted:
         return float(np.mean(times)) if times else None
 
 
+def require_counts(max_detections: int, repeats: int) -> None:
+    """Refuse counts that cannot be, or that nobody would wait for.
+
+    Raises:
+        UsageError: It names the flag.
+    """
+    given = (
+        ("--max-detections", max_detections, _MOST_DETECTIONS),
+        ("--repeats", repeats, _MOST_REPEATS),
+    )
+    for flag, count, most in given:
+        if not 1 <= count <= most:
+            bound = "at least 1" if count < 1 else f"at most {most:,}"
+            raise UsageError(f"{flag} must be {bound}, got {count}")
+
+
 def predict_dataset(
     detector: Detector,
     info: ModelInfo,
@@ -95,10 +117,11 @@ def predict_dataset(
         failures: Gets the pictures that could not be done, each said once.
 
     Raises:
-        FoveateError: If the model and the data set have no class in common, or a picture is not of
-            the size that its labels are for.
+        FoveateError: If the model and the data set have no class in common, no picture is there,
+            or one is not of the size that its labels are for.
     """
     labels = label_map(info.class_names, dataset)
+    _require_pictures(dataset)
     settings = run_settings(detector, options | Options(plain=name == "plain"))
     least = min(LEAST_SCORE, settings.score_threshold)
     run = runner(detector, replace(settings, score_threshold=least))
@@ -109,7 +132,7 @@ def predict_dataset(
 
         def fail(failure: Failure) -> None:
             if failure.path not in failures:
-                note(f"foveate: {failure.message}")
+                note(f"foveate: {one_line(failure.message)}")
             failures[failure.path] = failure.message
             step()
 
@@ -125,6 +148,15 @@ def predict_dataset(
             predicted.results[sample.image_id] = replace(result, detections=found)
             step()
     return predicted
+
+
+def _require_pictures(dataset: Dataset) -> None:
+    """One line, not one for each picture, where labels came without any."""
+    if len(dataset) > 1 and not any(sample.path.exists() for sample in dataset.samples):
+        raise FoveateError(
+            f"none of the {len(dataset):,} pictures of {dataset.name} is there; the first was "
+            f"looked for at {dataset.samples[0].path}"
+        )
 
 
 def score_run(
@@ -161,8 +193,11 @@ def read_run(path: Path, dataset: Dataset, threshold: float | None) -> Predicted
         threshold: Least score of what is shown; .3 if None.
 
     Raises:
+        UsageError: If `threshold` is not from 0 to 1.
         FoveateError: As `read_predictions`.
     """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UsageError(f"threshold must be from 0 to 1, got {threshold:g}")
     read = read_predictions(path, dataset)
     shown = _PREDICTIONS_THRESHOLD if threshold is None else threshold
     return Predicted(path.stem.removeprefix("predictions-"), read, shown)
@@ -188,7 +223,7 @@ def label_map(model_names: tuple[str, ...], dataset: Dataset) -> IntArray:
     if not model_names:
         raise FoveateError(
             f"the model does not say what it finds; name its classes with --classes "
-            f"({dataset.name} labels {', '.join(dataset.class_names)})"
+            f"({dataset.name} labels {_some(dataset.class_names)})"
         )
     if len(model_names) == len(dataset.class_names) == 1:
         return np.zeros(1, np.int64)
@@ -196,10 +231,15 @@ def label_map(model_names: tuple[str, ...], dataset: Dataset) -> IntArray:
     labels = np.array([places.get(name.casefold(), -1) for name in model_names], np.int64)
     if (labels < 0).all():
         raise FoveateError(
-            f"no class in common: the model finds {', '.join(model_names)} and "
-            f"{dataset.name} labels {', '.join(dataset.class_names)}"
+            f"no class in common: the model finds {_some(model_names)} and "
+            f"{dataset.name} labels {_some(dataset.class_names)}"
         )
     return labels
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def relabel(found: Detections, labels: IntArray) -> Detections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -46,7 +47,12 @@ def sweep(
         FoveateError: If pictures cannot be read: figures of fewer pictures would not compare.
     """
     some = _some(dataset)
-    identity = {"model": info.recipe_hash or info.name, "dataset": some.name, "images": len(some)}
+    identity = {
+        "model": info.recipe_hash or info.name,
+        "dataset": some.name,
+        "labels": _fingerprint(some),
+        "sizes": bins.name,
+    }
     done = _kept(kept, identity)
     tried: list[Tried] = []
     for name, plan in plans.items():
@@ -83,10 +89,37 @@ def _some(dataset: Dataset) -> Dataset:
     return replace(dataset, samples=tuple(dataset.samples[row] for row in rows))
 
 
+def _fingerprint(dataset: Dataset) -> str:
+    """Of names and labels: figures for labels that were mended since do not count."""
+    digest = hashlib.sha256(repr(dataset.class_names).encode())
+    for sample in dataset.samples:
+        digest.update(repr(sample.path.name).encode())
+        objects = sample.annotations
+        for column in (objects.boxes, objects.labels, objects.ignore):
+            digest.update(column.tobytes())
+    return digest.hexdigest()
+
+
 def _kept(path: Path | None, identity: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier sweep of the same pictures by the same model left."""
+    """What an earlier sweep of the same pictures by the same model left.
+
+    Raises:
+        FoveateError: If it was damaged.
+    """
     if path is None or not path.is_file():
         return {}
     content = read_json(path)
-    same = isinstance(content, dict) and content.get("identity") == identity
-    return dict(content["done"]) if same else {}
+    if not isinstance(content, dict) or content.get("identity") != identity:
+        return {}
+    done = content.get("done")
+    if not isinstance(done, dict) or not all(map(_is_sound, done.values())):
+        raise FoveateError(f"{path} was damaged; delete it, and the sweep begins anew")
+    return done
+
+
+def _is_sound(values: Any) -> bool:
+    """Whether it is what `_try` gives."""
+    if not isinstance(values, dict) or not isinstance(values.get("metrics"), dict):
+        return False
+    figures = (values.get("seconds"), *values["metrics"].values())
+    return all(isinstance(figure, float) for figure in figures)

@@ -23,7 +23,11 @@ def show_table(table: Table) -> None:
     from rich.console import Console
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
-    Console(file=sys.stdout, width=width, highlight=False).print(to_rich(table))
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    # Captured, because rich would end the process where a reader has closed the pipe.
+    with console.capture() as captured:
+        console.print(to_rich(table))
+    sys.stdout.write(captured.get())
 
 
 def show_json(values: Any) -> None:

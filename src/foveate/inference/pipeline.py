@@ -24,6 +24,7 @@ import numpy as np
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.batching import BatchSizer, sizer_for
 from foveate.inference.profile import Profile
+from foveate.inference.trust import trusted
 from foveate.merge import MergeConfig, merge_tiles
 from foveate.structures import (
     Detections,
@@ -35,7 +36,14 @@ from foveate.structures import (
     UInt8Image,
 )
 from foveate.structures.boxes import valid_boxes
-from foveate.tiling import TilePlan, canvas_size, plan_tiles, show_tile
+from foveate.tiling import (
+    Pyramid,
+    TilePlan,
+    canvas_size,
+    plan_pyramid,
+    plan_tiles,
+    show_tile,
+)
 
 Wait: TypeAlias = Callable[[], list[Detections]]
 """Gives a batch's results when they are there."""
@@ -78,6 +86,28 @@ class _Placed(NamedTuple):
     above: int
 
 
+class _Group(NamedTuple):
+    """Tiles that are shown on canvases of one size, of whatever scale they are.
+
+    Attributes:
+        canvas: Width and height, network pixels.
+        waiting: Those not packed yet.
+        sizer: How many of them make a batch.
+    """
+
+    canvas: tuple[int, int]
+    waiting: Iterator[Tile]
+    sizer: BatchSizer
+
+
+class _Batch(NamedTuple):
+    """What the detector is shown at once, and the sizer that wants to know how it went."""
+
+    tiles: list[Tile]
+    images: UInt8Image
+    sizer: BatchSizer
+
+
 def detect_image(
     source: ImageSource,
     detector: Detector,
@@ -85,6 +115,7 @@ def detect_image(
     merge: MergeConfig,
     *,
     score_threshold: float,
+    pyramid: Pyramid | None = None,
     size_multiple: int = 32,
     padding: int = 0,
     batch_size: int | None = None,
@@ -94,8 +125,8 @@ def detect_image(
 ) -> ImageResult:
     """Detect objects in one picture.
 
-    The result does not depend on `batch_size`: every tile of a picture is shown on a canvas of
-    the same size, whichever tiles share its batch.
+    The result does not depend on `batch_size`: a tile is shown on the smallest canvas that suits
+    the detector, whichever tiles share its batch.
 
     Args:
         source: The picture.
@@ -104,6 +135,7 @@ def detect_image(
         plan: The tile geometry.
         merge: How the tiles' boxes become one set.
         score_threshold: Least score, in ``[0, 1]``, of a box that takes part in the merge.
+        pyramid: Scales to show the picture at; None shows it at the plan's own.
         size_multiple: The tiles' canvas has sides that are multiples of this.
         padding: Value around tiles smaller than the canvas, 0 to 255.
         batch_size: Tiles a call; None takes as many as keep the detector busy.
@@ -120,24 +152,40 @@ def detect_image(
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
     profile = profile or Profile()
     started = time.perf_counter()
-    tiles = plan_tiles(source.width, source.height, plan, size_multiple)
-    canvas = canvas_size(tiles, size_multiple)
+    size = (source.width, source.height)
+    tiles = (
+        plan_tiles(*size, plan, size_multiple)
+        if pyramid is None
+        else plan_pyramid(*size, plan, pyramid, size_multiple)
+    )
     start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
-    sizer = _sizer(detector, start, canvas, batch_size)
-    run = _Run(detector, start and partial(start, least_score=score_threshold), sizer, profile)
-    packer = _Packer(source, tiles, canvas, padding, run.memory, profile)
+    groups = [
+        _Group(canvas, iter(alike), _sizer(detector, start, canvas, batch_size))
+        for canvas, alike in _by_canvas(tiles, size_multiple).items()
+    ]
+    run = _Run(detector, start and partial(start, least_score=score_threshold), profile)
+    packer = _Packer(source, groups, len(tiles), padding, run.memory, profile)
     parts = run.over(packer, score_threshold, on_tiles)
     most = getattr(detector, "max_detections", None)
     capped = 0 if most is None else sum(part.above >= most for part in parts)
-    size = (source.width, source.height)
     with profile.stage("merge"):
         shown = packer.shown
         tiled = TiledDetections.gather([part.detections for part in parts], shown, size)
+        if pyramid is not None:
+            tiled = trusted(tiled, shown, pyramid)
         merged = merge_tiles(tiled, merge)
     seconds = time.perf_counter() - started
     skipped = len(tiles) - len(shown)
     geo = getattr(source, "geo", None)
     return ImageResult(source.name, *size, merged, shown, seconds, capped, skipped, geo)
+
+
+def _by_canvas(tiles: Sequence[Tile], multiple: int) -> dict[tuple[int, int], list[Tile]]:
+    """Tiles by the width and height that each is shown on, in their order."""
+    groups: dict[tuple[int, int], list[Tile]] = {}
+    for tile in tiles:
+        groups.setdefault(canvas_size([tile], multiple), []).append(tile)
+    return groups
 
 
 def _sizer(
@@ -159,9 +207,9 @@ class _Packer:
 
     Args:
         source: The picture.
-        tiles: All of them.
-        canvas: Width and height that each is shown on.
-        padding: Value around a tile smaller than that.
+        groups: All tiles; no batch holds tiles of two groups.
+        total: How many they are.
+        padding: Value around a tile smaller than its canvas.
         memory: Batches that stay valid at once; the oldest one's memory is used again.
         profile: Where the time is added to.
 
@@ -174,42 +222,57 @@ class _Packer:
     def __init__(
         self,
         source: ImageSource,
-        tiles: Sequence[Tile],
-        canvas: tuple[int, int],
+        groups: Sequence[_Group],
+        total: int,
         padding: int,
         memory: int,
         profile: Profile,
     ) -> None:
-        self._source, self._canvas, self._padding = source, canvas, padding
-        self._waiting: Iterator[Tile] = iter(tiles)
+        self._source, self._padding = source, padding
+        self._groups = deque(groups)
         self._buffers: deque[UInt8Image | None] = deque([None] * memory)
         self._profile = profile
         self.shown: list[Tile] = []
         self.passed = 0
-        self.total = len(tiles)
+        self.total = total
 
-    def __call__(self, size: int) -> tuple[list[Tile], UInt8Image]:
-        """The next `size` tiles, fewer at the end, and what the detector is shown of them."""
+    def __call__(self) -> _Batch | None:
+        """The next batch; None at the end."""
         with self._profile.stage("tiles"):
-            self._buffers.rotate(-1)
-            group: list[Tile] = []
-            buffer = self._buffers[0]
-            for tile in self._waiting:
-                self.passed += 1
-                region = self._source.read(tile)
-                if region is None:
-                    continue
-                if buffer is None or len(buffer) < size:
-                    # Unused memory costs nothing: it is given out page by page.
-                    width, height = self._canvas
-                    buffer = np.empty((size, height, width, region.shape[2]), np.uint8)
-                    self._buffers[0] = buffer
-                show_tile(region, tile, buffer[len(group)], self._padding)
-                group.append(tile)
-                if len(group) == size:
-                    break
-            self.shown += group
-            return group, np.empty(0, np.uint8) if buffer is None else buffer[: len(group)]
+            while self._groups:
+                batch = self._pack(self._groups[0])
+                if batch is not None:
+                    self.shown += batch.tiles
+                    return batch
+                self._groups.popleft()
+            return None
+
+    def _pack(self, group: _Group) -> _Batch | None:
+        """As many tiles of a group as its sizer says, fewer at its end; None if none is left."""
+        size, (width, height) = group.sizer.size, group.canvas
+        tiles: list[Tile] = []
+        for tile in group.waiting:
+            self.passed += 1
+            region = self._source.read(tile)
+            if region is None:
+                continue
+            if not tiles:
+                buffer = self._oldest((size, height, width, region.shape[2]))
+            show_tile(region, tile, buffer[len(tiles)], self._padding)
+            tiles.append(tile)
+            if len(tiles) == size:
+                break
+        return _Batch(tiles, buffer[: len(tiles)], group.sizer) if tiles else None
+
+    def _oldest(self, shape: tuple[int, ...]) -> UInt8Image:
+        """Memory for a batch of this shape or a longer one: the oldest batch's, if it fits."""
+        self._buffers.rotate(-1)
+        buffer = self._buffers[0]
+        if buffer is None or len(buffer) < shape[0] or buffer.shape[1:] != shape[1:]:
+            # Unused memory costs nothing: it is given out page by page.
+            buffer = np.empty(shape, np.uint8)
+            self._buffers[0] = buffer
+        return buffer
 
 
 class _Run:
@@ -224,11 +287,9 @@ class _Run:
         self,
         detector: Detector,
         start: Callable[[Sequence[UInt8Image]], Wait] | None,
-        sizer: BatchSizer,
         profile: Profile,
     ) -> None:
-        self._detector, self._start = detector, start
-        self._sizer, self._profile = sizer, profile
+        self._detector, self._start, self._profile = detector, start, profile
         self._queue = 0 if start is None else 1
         self.memory = self._queue + 2
 
@@ -251,12 +312,11 @@ class _Run:
                     on_tiles(passed, packer.total)
 
             try:
-                upcoming = producer.submit(packer, self._sizer.size)
-                while (packed := upcoming.result())[0]:
-                    group, batch = packed
+                upcoming = producer.submit(packer)
+                while (batch := upcoming.result()) is not None:
                     passed = packer.passed
-                    upcoming = producer.submit(packer, self._sizer.size)
-                    pending.append((group, self._started(batch), passed))
+                    upcoming = producer.submit(packer)
+                    pending.append((batch.tiles, self._started(batch), passed))
                     while len(pending) > self._queue:
                         finish()
                 while pending:
@@ -266,10 +326,10 @@ class _Run:
                     self._abandon(wait)
         return [part for future in placed for part in future.result()]
 
-    def _started(self, batch: UInt8Image) -> Wait:
+    def _started(self, batch: _Batch) -> Wait:
         """Hand a batch over, or work on it at once."""
         # An array of images is a sequence of images; its type cannot say so.
-        images = cast("Sequence[UInt8Image]", batch)
+        images = cast("Sequence[UInt8Image]", batch.images)
         self._profile.network_begins()
         if self._start is not None:
             return self._start(images)
@@ -279,7 +339,7 @@ class _Run:
         except BaseException:
             self._profile.network_ends()
             raise
-        self._sizer.record(len(batch), time.perf_counter() - started)
+        batch.sizer.record(len(batch.tiles), time.perf_counter() - started)
         return lambda: found
 
     def _finished(self, wait: Wait, count: int) -> list[Detections]:

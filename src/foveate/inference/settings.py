@@ -19,7 +19,7 @@ from foveate.inference.pipeline import detect_image
 from foveate.inference.profile import Profile
 from foveate.merge.config import MergeConfig, MergeMethod
 from foveate.structures import Detector
-from foveate.tiling import TilePlan
+from foveate.tiling import Pyramid, TilePlan
 
 _DEFAULT_THRESHOLD = 0.3
 """For detectors that name none."""
@@ -32,6 +32,9 @@ class Options(TypedDict, total=False):
         tile: Side of a tile, network pixels.
         overlap: Of neighbouring tiles: a ratio below 1, otherwise network pixels.
         scale: Enlargement before tiling: 2 shows a 6-pixel object to the network as 12.
+        scales: Several of them, in place of one: the picture is tiled at each.
+        scale_sides: Least and most length, network pixels, of the longer side of boxes taken from
+            each scale, as `Pyramid` says; or text, such as ``24:96``. All are if left out.
         full_image: Also show the whole picture squeezed into one tile.
         plain: Show only the whole picture squeezed into one tile.
         merge: Name of a merge, or its whole configuration.
@@ -44,6 +47,8 @@ class Options(TypedDict, total=False):
     tile: int | None
     overlap: float | None
     scale: float | None
+    scales: Sequence[float] | None
+    scale_sides: tuple[float, float] | str | None
     full_image: bool | None
     plain: bool | None
     merge: str | MergeConfig | None
@@ -58,7 +63,8 @@ class RunSettings:
     """Everything a run needs besides the pictures and the detector.
 
     Attributes:
-        plan: Tile geometry.
+        plan: Tile geometry; with a pyramid, that of its finest scale.
+        pyramid: Scales to show a picture at; None for the plan's own.
         merge: How tiles' boxes become one set.
         score_threshold: Least score.
         size_multiple: Of the sides of what the detector is shown, network pixels.
@@ -68,6 +74,7 @@ class RunSettings:
     """
 
     plan: TilePlan
+    pyramid: Pyramid | None
     merge: MergeConfig
     score_threshold: float
     size_multiple: int
@@ -79,6 +86,7 @@ class RunSettings:
         """What decides the result, as plain data."""
         return {
             "tile_plan": self.plan.model_dump(mode="json"),
+            "pyramid": self.pyramid.model_dump(mode="json") if self.pyramid else None,
             "merge": self.merge.model_dump(mode="json"),
             "score_threshold": self.score_threshold,
             "bands": self.reading.bands,
@@ -91,7 +99,7 @@ class RunSettings:
         if plan.plain:
             tiles = f"the whole picture squeezed into {plan.size} px"
         else:
-            scale = f", enlarged {plan.scale:g} times" if plan.scale != 1 else ""
+            scale = _scale_in_words(plan, self.pyramid)
             also = ", and the whole picture" if plan.full_image else ""
             tiles = f"tiles of {plan.size} px overlapping {plan.overlap_pixels} px{scale}{also}"
         return f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
@@ -103,6 +111,7 @@ def runner(detector: Detector, settings: RunSettings, profile: Profile | None = 
         detect_image,
         detector=detector,
         plan=settings.plan,
+        pyramid=settings.pyramid,
         merge=settings.merge,
         score_threshold=settings.score_threshold,
         size_multiple=settings.size_multiple,
@@ -136,8 +145,11 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
     batch_size = options.get("batch_size")
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
+    pyramid = _pyramid(options)
+    plan = _plan(info, options | Options(scale=max(pyramid.scales)) if pyramid else options)
     return RunSettings(
-        plan=_plan(info, options),
+        plan=plan,
+        pyramid=None if plan.plain or pyramid is None or len(pyramid.scales) == 1 else pyramid,
         merge=_merge(info, options.get("merge")),
         score_threshold=threshold,
         size_multiple=info.size_multiple
@@ -167,6 +179,41 @@ def reading_of(options: Options) -> Reading:
     if asked is not None:
         values = ValueRange.parse(asked) if isinstance(asked, str) else ValueRange(*asked)
     return Reading(None if bands is None else tuple(bands), values)
+
+
+def _pyramid(options: Options) -> Pyramid | None:
+    """The scales that are asked for, if `scales` is."""
+    scales, sides = options.get("scales"), options.get("scale_sides")
+    if scales is None:
+        if sides is not None:
+            raise UsageError("scale_sides chooses between several scales; give scales, too")
+        return None
+    if options.get("scale") is not None:
+        raise UsageError("scale and scales exclude each other; give one of them")
+    try:
+        return Pyramid.model_validate({"scales": scales, "sides": _sides(sides)})
+    except ValidationError as error:
+        text = describe(error, Pyramid)
+        raise UsageError(f"scale_{text}" if text.startswith("sides") else text) from None
+
+
+def _sides(asked: tuple[float, float] | str | None) -> tuple[float, float] | None:
+    if not isinstance(asked, str):
+        return asked
+    try:
+        low, high = (float(part) for part in asked.split(":"))
+    except ValueError:
+        raise UsageError(f"scale_sides: expected LOW:HIGH such as 24:96, got {asked!r}") from None
+    return low, high
+
+
+def _scale_in_words(plan: TilePlan, pyramid: Pyramid | None) -> str:
+    if pyramid is None:
+        return f", enlarged {plan.scale:g} times" if plan.scale != 1 else ""
+    *others, finest = (f"{scale:g}" for scale in reversed(pyramid.scales))
+    sides = pyramid.sides
+    taken = f" (boxes of {sides[0]:g} to {sides[1]:g} px from each)" if sides else ""
+    return f", enlarged {', '.join(others)} and {finest} times{taken}"
 
 
 def _plan(info: ModelInfo | None, options: Options) -> TilePlan:

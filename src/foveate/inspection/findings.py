@@ -46,6 +46,11 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def number(value: float) -> str:
+    """Three digits, or from a thousand on a whole number: ``0.25``, ``12.5``, ``9,130``."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     """Errors first, then warnings, then notes; else in the order given."""
     ranks = ("error", "warning", "note")

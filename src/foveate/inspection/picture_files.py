@@ -138,8 +138,8 @@ def _missing(dataset: Dataset, pictures: list[Path], missing: set[Path]) -> list
     named = [path for path in pictures if path in missing]
     if len(missing) == len(pictures):
         what = (
-            f"none of the {plural(len(pictures), 'picture')} of {dataset.name} is there: say where "
-            "they are (--image-root)"
+            f"none of the {plural(len(pictures), 'picture')} of {dataset.name} is there: bring "
+            "them to where they are looked for, or inspect the labels alone (--labels-only)"
         )
     else:
         what = (

@@ -21,6 +21,8 @@ def advised_recipe(advice: Advice, name: str) -> str:
         name: Of the model to be.
     """
     plan = advice.plan
+    # A folder's name may hold what neither a comment nor YAML can, a line break for one.
+    name = "".join(letter if letter.isprintable() else "-" for letter in name)
     tile_plan: dict[str, object] = {
         "size": plan.size, "overlap": plan.overlap_pixels, "scale": plan.scale,
     }  # fmt: skip

@@ -198,7 +198,7 @@ def _slider(image: UInt8Image, sides: Sequence[_Side], label: str) -> str:
     return (
         f'<figure style="max-width:{shown:.0f}px"><div class="compare">{svg}{names}</div>'
         '<input class="slide" type="range" min="0" max="100" step="0.2" value="50" '
-        f'aria-label="Move the line: {escape(label)}"></figure>'
+        f'aria-label="Move the line: {escape(label)}"/></figure>'
     )
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from foveate.inspection.advice import Recommendation
-from foveate.inspection.findings import Finding
+from foveate.inspection.findings import Finding, number, plural
 from foveate.inspection.sizes import SizeSummary, View, network_sides
 from foveate.inspection.smallest import SmallObject
 from foveate.inspection.summary import ADVISED, PLAIN, TILES, Inspection
@@ -131,7 +131,7 @@ def inspection_sections(
 
 def _title(inspection: Inspection) -> str:
     objects, pictures = len(inspection.objects), len(inspection.objects.image_sizes)
-    return f"{inspection.name}: {objects:,} objects in {pictures:,} pictures"
+    return f"{inspection.name}: {plural(objects, 'object')} in {plural(pictures, 'picture')}"
 
 
 def _named(view: View) -> str:
@@ -154,13 +154,13 @@ def _sizes(one: SizeSummary) -> list[str]:
     if not one.objects:
         return [NONE] * 3
     return [
-        *(f"{one.quantiles[share]:.3g}" for share in (0.05, 0.5, 0.95)),
+        *(number(one.quantiles[share]) for share in (0.05, 0.5, 0.95)),
         *(f"{share:.1%}" for share in one.lost.values()),
     ]
 
 
 def _tiles(inspection: Inspection, view: View) -> str:
-    return f"{inspection.coverage[view.name].tiles:.3g}"
+    return number(inspection.coverage[view.name].tiles)
 
 
 def _key_figures(inspection: Inspection) -> list[KeyFigure]:

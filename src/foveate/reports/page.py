@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from foveate.config import write_atomically
-from foveate.reports.tables import Table
+from foveate.reports.tables import Table, showable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def page_html(
         for s in sections
     )
     # The policy makes the browser refuse any request, whatever a file name may hold.
-    return f"""<!doctype html>
+    return showable(f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -83,7 +83,7 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <script>{_asset("page.js")}</script>
 </body>
 </html>
-"""
+""")
 
 
 def table_html(table: Table) -> str:

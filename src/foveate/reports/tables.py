@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from foveate.reports.results import PictureResult, Run
 
 NONE = "\N{EN DASH}"
 """Stands for a value that is not defined."""
+
+_UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffe\\uffff]")
+"""What names of files and classes may hold and neither terminal nor page should be given."""
 
 _LONGEST_NUMBER = 32
 """Characters, interval included; a sentence may begin with a digit."""
@@ -47,10 +51,15 @@ class Table:
         )
 
 
+def showable(text: str) -> str:
+    """The text with a replacement character for each control character and half character."""
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def to_rich(table: Table) -> RichTable:
     """For a terminal; cells are shown as they are, never read as markup."""
     shown = RichTable(
-        title=Text(table.title) if table.title else None,
+        title=Text(showable(table.title)) if table.title else None,
         title_justify="left",
         caption=Text(table.note) if table.note else None,
         caption_justify="left",
@@ -59,9 +68,9 @@ def to_rich(table: Table) -> RichTable:
     )
     for index, name in enumerate(table.columns):
         justify = "right" if table.is_numeric(index) else "left"
-        shown.add_column(Text(name), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        shown.add_column(Text(showable(name)), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in table.rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(showable(cell)) for cell in row))
     return shown
 
 

@@ -2,5 +2,15 @@
 
 from foveate.tiling.crop import canvas_size, look, show_tile, tile_batch
 from foveate.tiling.plan import TilePlan, plan_tiles
+from foveate.tiling.pyramid import Pyramid, plan_pyramid
 
-__all__ = ["TilePlan", "canvas_size", "look", "plan_tiles", "show_tile", "tile_batch"]
+__all__ = [
+    "Pyramid",
+    "TilePlan",
+    "canvas_size",
+    "look",
+    "plan_pyramid",
+    "plan_tiles",
+    "show_tile",
+    "tile_batch",
+]

@@ -8,7 +8,7 @@ scaling; all others are pixels of the picture.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,9 @@ from foveate.structures import Tile
 
 _MOST_OVERLAP = 7 / 8
 """Of a tile: beyond it a small picture would be shown thousands of times."""
+
+Scale: TypeAlias = Annotated[float, Field(gt=0, le=16)]
+"""Network pixels a picture pixel."""
 
 
 class TilePlan(Config):
@@ -33,7 +36,7 @@ class TilePlan(Config):
 
     size: int = Field(default=640, ge=32, le=8192)
     overlap: float = Field(default=0.2, ge=0, allow_inf_nan=False)
-    scale: float = Field(default=1.0, gt=0, le=16)
+    scale: Scale = 1.0
     full_image: bool = False
     plain: bool = False
 

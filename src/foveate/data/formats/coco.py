@@ -251,11 +251,12 @@ def _marked(rows: list[Any]) -> BoolArray:
 
 def _boxes(path: Path, rows: list[Any]) -> Boxes:
     try:
-        boxes = np.array([row["bbox"] for row in rows], np.float64)
+        boxes = np.array([row["bbox"] for row in rows])
     except (KeyError, TypeError, ValueError):
         boxes = np.zeros((0, 0))
-    if boxes.shape == (len(rows), 4) or not rows:
-        return boxes.reshape(-1, 4)
+    # NumPy would make numbers of texts, too.
+    if not rows or (boxes.shape == (len(rows), 4) and boxes.dtype.kind in "iuf"):
+        return boxes.astype(np.float64).reshape(-1, 4)
     for number, row in enumerate(rows, 1):
         box = row.get("bbox")
         numbers = isinstance(box, list) and all(isinstance(v, int | float) for v in box)

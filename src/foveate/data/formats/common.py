@@ -28,6 +28,9 @@ SPLITS = ("val", "valid", "test", "train")
 REGION = -1
 """Label of an ignore region, until `annotations_with_regions` gives it to the classes."""
 
+_FARTHEST = 1e9
+"""Pixels; no picture reaches it."""
+
 _CLASSES_OF_A_REGION = 100
 """In data sets of more classes a region is given to those that its picture has objects of."""
 _NOT_A_NAME = {"annotations", "labels", "images", "data", "dataset"}
@@ -41,15 +44,20 @@ def require_boxes(boxes: Boxes, name: Callable[[int], str]) -> None:
         name: What the error calls a row: file and annotation.
 
     Raises:
-        FoveateError: For the first box with a value that is not finite, or inverted.
+        FoveateError: For the first box with a value that is not finite, or farther out than any
+            picture, or inverted.
     """
-    finite = np.abs(boxes) <= np.finfo(np.float32).max
-    sound = finite & (boxes[:, [2, 3, 2, 3]] >= boxes[:, [0, 1, 0, 1]])
+    near = np.abs(boxes) <= _FARTHEST
+    sound = near & (boxes[:, [2, 3, 2, 3]] >= boxes[:, [0, 1, 0, 1]])
     wrong = np.flatnonzero(np.logical_not(sound.all(axis=1)))
     if not len(wrong):
         return
     row = int(wrong[0])
-    what = "is inverted (negative width or height)" if finite[row].all() else "is not finite"
+    if near[row].all():
+        what = "is inverted (negative width or height)"
+    else:
+        finite = np.isfinite(boxes[row]).all()
+        what = "is farther out than any picture reaches" if finite else "is not finite"
     corners = ", ".join(f"{value:g}" for value in boxes[row])
     more = f"; {len(wrong) - 1} more are wrong" if len(wrong) > 1 else ""
     raise FoveateError(f"{name(row)}: its box ({corners}: x1, y1, x2, y2) {what}{more}")

@@ -57,7 +57,12 @@ def load_dataset(
     name = format or recognise(path)
     if name not in FORMATS:
         raise UsageError(f"unknown data-set format {name!r}; choose from {', '.join(FORMATS)}")
-    return FORMATS[name](path, None if image_root is None else Path(image_root), split)
+    dataset = FORMATS[name](path, None if image_root is None else Path(image_root), split)
+    for class_name in dataset.class_names:
+        # JSON and YAML can spell half a character, which no file or page can hold.
+        if any("\ud800" <= character <= "\udfff" for character in class_name):
+            raise FoveateError(f"{path}: the class name {class_name!r} is no text; rename it")
+    return dataset
 
 
 def recognise(path: Path) -> str:

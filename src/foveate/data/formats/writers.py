@@ -88,6 +88,7 @@ def _yolo_lost(parts: Parts) -> list[str]:
 
 def _voc(parts: Parts) -> Files:
     _require_plain_names(parts)
+    _require_no_outer_spaces(parts)
     yield PurePosixPath("labels.txt"), _lines(_class_names(parts))
     for split, dataset in parts.items():
         stems = [sample.path.stem for sample in dataset.samples]
@@ -251,6 +252,17 @@ def _require_plain_names(parts: Parts) -> None:
                 raise FoveateError(
                     f"{dataset.name}: the name {name!r} has a character that the format cannot "
                     "hold; rename it"
+                )
+
+
+def _require_no_outer_spaces(parts: Parts) -> None:
+    """Refuse stems that a list of pictures, one a line, would give back without their spaces."""
+    for dataset in parts.values():
+        for sample in dataset.samples:
+            if sample.path.stem != sample.path.stem.strip():
+                raise FoveateError(
+                    f"{dataset.name}: the name {sample.path.name!r} has spaces around it, which "
+                    "VOC's lists lose; rename it"
                 )
 
 
