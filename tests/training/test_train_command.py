@@ -62,7 +62,7 @@ def test_folder_and_a_fresh_start(foveate: Call, runs: list[Any], recipe: Path) 
         (["mine.yaml"], 2, "--data is missing"),
         (["mine.yaml", "--data", "absent"], 1, "absent: no such data set"),
         (["mine.yaml", "--data", "data", "--iterations", "0"], 2, "iterations: input should be"),
-        (["mine.yaml", "--data", "data", "--iterations", "x"], 2, "--iterations: expected a whole number, got"),
+        (["mine.yaml", "--data", "data", "--iterations", "x"], 2, "--iterations: expected a whole"),
         (["mine.yaml", "--data", "data", "--optimiser.clip", "0"], 2, "optimiser: clip Input"),
         (["mine.yaml", "--data", "data", "--foo", "1"], 2, "unknown: --foo, 1"),
         (["mine.yaml", "--data", "data", "--config", "no.yaml"], 2, "no.yaml: cannot be read"),
