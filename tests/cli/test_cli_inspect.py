@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def test_pictures_that_are_missing_are_a_finding(foveate: Call, folder: Path) ->
 
 @pytest.mark.parametrize(
     ("annotations", "said"),
-    [([], "label some objects"), ([[5, 5, 3, 3]], "1 objects")],
+    [([], "label some objects"), ([[5, 5, 3, 3]], "1 object in 1 picture")],
 )
 def test_hardly_anything(
     foveate: Call, tmp_path: Path, annotations: list[list[int]], said: str
@@ -164,6 +165,13 @@ def test_wrong_usage_is_one_line(
     assert done.code in (1, 2)
     assert said in done.line
     assert done.out == ""
+
+
+def test_what_is_no_file_is_not_replaced_by_the_recipe(foveate: Call, folder: Path) -> None:
+    os.mkfifo("pipe")  # as /dev/null: renaming a file onto it would take its place
+    done = foveate("inspect", folder, "--labels-only", "--write", "pipe")
+    assert "--write pipe: is there and no file" in done.line
+    assert Path("pipe").is_fifo()
 
 
 def test_no_data_set(foveate: Call) -> None:

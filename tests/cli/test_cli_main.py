@@ -1,8 +1,10 @@
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,6 +83,7 @@ def raising(error: BaseException) -> SimpleNamespace:
         (MemoryError(), 1, "not enough memory"),
         (OSError(28, "No space left on device", "out/a"), 1, "out/a: No space left on device"),
         (OSError("odd"), 1, "odd"),
+        (FoveateError("a\nb\x1b[31m.png is no picture"), 1, r"a\nb\x1b[31m.png is no picture"),
         (ZeroDivisionError("a\nb"), 1, "unexpected ZeroDivisionError: a b (set FOVEATE_DEBUG=1 to"),
     ],
 )
@@ -117,9 +120,10 @@ def test_every_command_is_there(command: str) -> None:
     assert callable(import_module(f"foveate.cli.{command}").main)
 
 
-def test_a_closed_pipe_is_no_drama() -> None:
-    # The reader goes before the help is written.
-    code = "import time; time.sleep(0.3); from foveate.cli import main; main(['--help'])"
+@pytest.mark.parametrize("argument", ["--help", "models"])  # plain text, and a table
+def test_a_closed_pipe_is_no_drama(argument: str) -> None:
+    # The reader goes before anything is written.
+    code = f"import time; time.sleep(0.3); from foveate.cli import main; main([{argument!r}])"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -128,6 +132,23 @@ def test_a_closed_pipe_is_no_drama() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path: Path) -> None:
+    labels = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 50, "height": 40}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [3, 3, 5, 5]}],
+        "categories": [{"id": 1, "name": "gr\u00f6\u00dfe \u6f22"}],
+    }
+    (tmp_path / "one.json").write_text(json.dumps(labels))
+    done = subprocess.run(
+        [sys.executable, "-m", "foveate", "inspect", "--labels-only", tmp_path / "one.json"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"gr\xf6\xdfe \u6f22" in done.stdout
 
 
 @pytest.mark.parametrize("module", ["foveate", "foveate.cli"])

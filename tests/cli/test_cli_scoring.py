@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 from foveate.cli.scoring import label_map, relabel
+from foveate.errors import FoveateError
 from foveate.structures import Dataset, Detections
 
 
@@ -15,6 +17,13 @@ def test_classes_meet_by_name() -> None:
 
 def test_one_against_one_needs_no_common_name() -> None:
     assert label_map(("nucleus",), dataset_of("nuclei")).tolist() == [0]
+
+
+def test_of_many_classes_a_message_names_some() -> None:
+    names = tuple(f"class {number}" for number in range(10_000))
+    with pytest.raises(FoveateError, match=r"class 7 and 9,992 more$") as raised:
+        label_map(("car", "bus"), dataset_of(*names))
+    assert len(str(raised.value)) < 200
 
 
 def test_what_the_labels_lack_is_left_out() -> None:

@@ -247,6 +247,9 @@ def test_names_that_break_a_format_are_refused(tmp_path: Path) -> None:
     for format in ("cvat", "dota", "voc"):
         with pytest.raises(FoveateError, match=r"the name 'a\\nb' has a character"):
             write_dataset({"": broken}, tmp_path / "out", format)
+    spaced = replace(dataset, samples=(replace(dataset.samples[0], path=Path(" a .png")),))
+    with pytest.raises(FoveateError, match=r"the name ' a \.png' has spaces around it"):
+        write_dataset({"": spaced}, tmp_path / "out", "voc", images="none")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     write_dataset({"": broken}, tmp_path / "out", "yolo")
     assert load_dataset(tmp_path / "out").class_names == broken.class_names

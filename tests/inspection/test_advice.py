@@ -143,6 +143,28 @@ def test_a_hundred_thousand_boxes_of_ten_thousand_classes_take_seconds() -> None
     assert advice.anchors["kmeans"].mean_iou > advice.default_anchors.mean_iou
 
 
+@pytest.mark.parametrize("name", ["line\nbreak", "\x1b[31mred", "half \ud800", "größe: 漢字"])
+def test_any_folder_name_makes_a_recipe(name: str) -> None:
+    text = advised_recipe(advice_for(of_side(20)), name)
+    values = yaml.safe_load(text.encode())
+    assert values["tile_plan"]["scale"] == 2.0
+    assert values["name"] == "".join(one if one.isprintable() else "-" for one in name)
+
+
+def reason_for(dataset: Dataset, topic: str) -> str:
+    said = named(advice_for(dataset).recommendations, topic)
+    assert said is not None
+    return said.reason
+
+
+def test_tiles_are_counted_in_whole_numbers() -> None:
+    few = labelled_pictures(squares(1, 60), size=(100, 80))
+    assert "takes 1 tile and" in reason_for(few, "tile")
+    assert "holds 1 object, " in reason_for(few, "detections")
+    many = labelled_pictures(squares(5, 20), size=(60_000, 40_000))
+    assert "e+" not in reason_for(many, "tile")
+
+
 def test_the_recipe_is_yaml_with_its_reasons() -> None:
     advice = advice_for(of_side(20))
     text = advised_recipe(advice, "things: mine")

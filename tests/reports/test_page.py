@@ -79,6 +79,15 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert any(NASTY in s.get("aria-label", "") for s in page.all("svg"))
 
 
+def test_names_that_no_page_can_hold(tmp_path: Path) -> None:
+    odd = "red \x1b[31m, bell \x07, half \ud800"
+    sections = [Section(odd, table_html(Table(odd, (odd,), ((odd,),))))]
+    write_page(tmp_path / "p.html", odd, sections)
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert text.count("red \ufffd[31m, bell \ufffd, half \ufffd") == 6
+    assert not set("\x1b\x07") & set(text)
+
+
 def test_only_the_first_pictures_are_shown_and_the_page_says_so(tmp_path: Path) -> None:
     text = gallery_page(tmp_path / "page.html", 7, most=4)
     assert "The first 4 of 7 pictures are shown below." in text

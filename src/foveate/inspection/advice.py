@@ -17,6 +17,7 @@ import numpy as np
 from foveate.data.anchors import YOLOV3_ANCHORS, AnchorFit, fit_anchors, judge_anchors
 from foveate.inspection.coverage import Coverage, cover, plan_cost, whole_objects
 from foveate.inspection.crowding import Crowding
+from foveate.inspection.findings import number, plural
 from foveate.inspection.objects import Floats, Objects, weighted_quantile
 from foveate.inspection.sizes import network_scale, network_sides
 from foveate.structures import IntArray
@@ -173,11 +174,12 @@ def _advise_tiles(objects: Objects, scale: float) -> tuple[TilePlan, list[Recomm
     cut = float(1 - whole.mean())
     coverage = cover(objects, plan)
     pixels = objects.image_sizes.prod(axis=1).mean() / 1e6
+    tiles = "1 tile" if coverage.tiles == 1 else f"{number(coverage.tiles)} tiles"
     advice = [
         Recommendation(
             "tile",
             f"tiles of {plan.size} px",
-            f"A picture takes {coverage.tiles:.3g} tiles and {coverage.network_pixels:.3g} million "
+            f"A picture takes {tiles} and {number(coverage.network_pixels)} million "
             f"network pixels, {coverage.network_pixels / pixels:.3g} times its own; no size from "
             f"{_SIZES[0]} to {_SIZES[-1]} px would save more than {_NEAR - 1:.0%} of the time.",
             plan.size,
@@ -254,7 +256,7 @@ def _advise_caps(coverage: Coverage, most: int) -> Recommendation:
     return Recommendation(
         "detections",
         f"let a tile give {most} boxes",
-        f"The fullest tile holds {coverage.most_in_a_tile} objects, the average one "
+        f"The fullest tile holds {plural(coverage.most_in_a_tile, 'object')}, the average one "
         f"{coverage.mean_in_a_tile:.3g}; COCO's evaluation counts the best 100 a picture only.",
         most,
     )
