@@ -230,7 +230,8 @@ METHODS_INTRODUCTION = paragraph("""
 """)
 RECIPES_INTRODUCTION = paragraph("""
     A recipe is a YAML file with these keys; each has a default but those that say *needed*. On the
-    command line every key is a flag, over the file's value: `--tile-plan.scale 2`.
+    command line every key is a flag, over the file's value: `--tile-plan.scale 2`. The keys of
+    `method` are those of its `name`: `method[retinanet]` is about `name: retinanet`.
 """)
 MODELS_INTRODUCTION = paragraph("""
     Small models that come with the package and work offline; `foveate models` lists them too.

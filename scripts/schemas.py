@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import docstring_parser
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
+_ROOTS = ("Config", "BaseModel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,12 @@ class Setting:
 
     @property
     def is_nested(self) -> bool:
-        """Whether it is a settings class itself: its default is a call of its type."""
-        return (self.default or "").startswith(f"{self.kind}(")
+        """Whether it is a settings class itself: its default is a call of a class."""
+        return re.match(r"[A-Z]\w*\(", self.default or "") is not None
 
 
 def read_settings(module: str, name: str) -> list[Setting]:
-    """The fields of a settings class, in their order.
+    """The fields of a settings class, in their order, those of the classes it derives from first.
 
     Args:
         module: Where it is, or where it is imported, such as ``foveate.tiling``.
@@ -45,10 +47,12 @@ def read_settings(module: str, name: str) -> list[Setting]:
         KeyError: If there is no such class, or a field has no line in its docstring.
     """
     home, found = _find(module, name)
+    bases = [ast.unparse(base) for base in found.bases]
+    inherited = [s for base in bases if base not in _ROOTS for s in read_settings(home, base)]
     documented = docstring_parser.parse(ast.get_docstring(found) or "").params
     meaning = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documented}
     constants = _constants(home)
-    return [
+    return inherited + [
         Setting(key, ast.unparse(node.annotation), _default(node.value, constants), meaning[key])
         for node in found.body
         if isinstance(node, ast.AnnAssign)
@@ -61,7 +65,8 @@ def walk_settings(module: str, name: str, path: str = "") -> Iterator[tuple[str,
 
     Yields:
         The dotted path of keys that leads to the class (empty for the outermost), and its fields
-        with the defaults they have there.
+        with the defaults they have there. Where a key may hold one of several classes, each is
+        named in brackets: ``method[retinanet].backbone``.
     """
     home, _ = _find(module, name)
     settings = read_settings(module, name)
@@ -69,14 +74,38 @@ def walk_settings(module: str, name: str, path: str = "") -> Iterator[tuple[str,
     for setting in settings:
         if not setting.is_nested:
             continue
-        call = ast.parse(setting.default or "", mode="eval").body
-        assert isinstance(call, ast.Call)
-        changed = {word.arg: ast.unparse(word.value) for word in call.keywords}
         inner = f"{path}.{setting.name}" if path else setting.name
-        for place, fields in walk_settings(home, setting.kind, inner):
-            if place == inner:
-                fields = [replace(f, default=changed.get(f.name, f.default)) for f in fields]
-            yield place, fields
+        for its_home, choice in _choices(home, setting.kind):
+            label = f"{inner}[{_name_of(its_home, choice)}]" if choice != setting.kind else inner
+            for place, fields in walk_settings(its_home, choice, label):
+                yield place, _as_there(fields, setting, choice) if place == label else fields
+
+
+def _as_there(fields: Sequence[Setting], setting: Setting, name: str) -> list[Setting]:
+    """The fields of the class that a setting is, with the defaults that its own default gives."""
+    call = ast.parse(setting.default or "", mode="eval").body
+    assert isinstance(call, ast.Call)
+    if ast.unparse(call.func) != name:
+        return list(fields)
+    changed = {word.arg: ast.unparse(word.value) for word in call.keywords}
+    return [replace(field, default=changed.get(field.name, field.default)) for field in fields]
+
+
+def _choices(module: str, kind: str) -> list[tuple[str, str]]:
+    """Module and name of the classes that a type is: itself, or a union's members."""
+    for node in _parse(module).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == kind:
+            assert node.value is not None
+            return [(module, name) for name in ast.unparse(node.value).split(" | ")]
+        if isinstance(node, ast.ImportFrom) and kind in {alias.name for alias in node.names}:
+            return _choices(node.module or "", kind)
+    return [(module, kind)]
+
+
+def _name_of(module: str, name: str) -> str:
+    """The default of a settings class's `name`."""
+    named = next(s.default for s in read_settings(module, name) if s.name == "name")
+    return str(ast.literal_eval(named or ""))
 
 
 def _find(module: str, name: str) -> tuple[str, ast.ClassDef]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field, ValidationError
@@ -29,6 +29,44 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
     config.to_yaml(tmp_path / "runs" / "run.yaml")
     assert Outer.from_yaml(tmp_path / "runs" / "run.yaml") == config
     assert Outer.from_dict({}) == Outer()
+
+
+class Other(Inner):
+    name: Literal["other"] = "other"
+    decay: float = 0.5
+
+
+class Plain(Inner):
+    name: Literal["plain"] = "plain"
+
+
+class Chooser(Config):
+    """A configuration whose part is one of several classes, and one that changes a default."""
+
+    part: Plain | Other = Field(default=Plain(), discriminator="name")
+    outer: Outer = Outer(steps=99)
+
+
+def test_a_nested_default_stays_where_only_another_key_is_given() -> None:
+    assert Chooser.from_dict({"outer": {"name": "x"}}).outer == Outer(name="x", steps=99)
+    assert Chooser.from_dict({"outer": {"steps": 3}}).outer == Outer(steps=3)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ({"name": "other", "decy": 1}, "unknown key 'part.decy'; did you mean 'decay'?"),
+        ({"name": "plain", "momentun": 1}, "unknown key 'part.momentun'; did you mean 'momentum'?"),
+        ({"name": "other", "decay": "x"}, "part.decay: input should be a valid number"),
+        ({"name": "third"}, "part.name: expected one of 'plain', 'other', got 'third'"),
+    ],
+)
+def test_errors_in_one_of_several_classes_name_the_keys_of_the_file(
+    part: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        Chooser.from_dict({"part": part})
+    assert says in str(caught.value)
 
 
 def test_frozen() -> None:

@@ -10,10 +10,11 @@ import difflib
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from foveate.errors import UsageError
 
@@ -22,6 +23,21 @@ class Config(BaseModel):
     """Immutable, strict settings: an unknown key or a value of the wrong type is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_defaults(cls, values: Any) -> Any:
+        """Lay the keys given of a nested class over those that its default here sets."""
+        if not isinstance(values, dict):
+            return values
+        laid = dict(values)
+        for name, field in cls.model_fields.items():
+            default, given = field.default, values.get(name)
+            same = isinstance(default, Config) and field.annotation is type(default)
+            if same and isinstance(given, dict):
+                set_here = {key: getattr(default, key) for key in default.model_fields_set}
+                laid[name] = set_here | given
+        return laid
 
     @classmethod
     def from_dict(cls, values: Any, origin: str = "settings") -> Self:
@@ -71,23 +87,58 @@ def read_yaml(path: str | Path) -> Any:
 def describe(error: ValidationError, schema: type[BaseModel]) -> str:
     """Say the first validation error in one line, with the nearest known key for a typo."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    keys, place = _located(first["loc"], schema)
+    key = ".".join(keys)
     if first["type"] == "value_error":  # a validator of ours; of a whole class without a key
         return f"{key}: ".removeprefix(": ") + first["msg"].removeprefix("Value error, ")
+    if first["type"] == "union_tag_invalid":
+        expected, tag = first["ctx"]["expected_tags"], first["ctx"]["tag"]
+        return f"{key}.name: expected one of {expected}, got {tag!r}"
     if first["type"] != "extra_forbidden":
         return f"{key}: {first['msg'].lower()}, got {first['input']!r}"
-    near = difflib.get_close_matches(str(first["loc"][-1]), _known_keys(schema), n=1)
+    near = [
+        match
+        for known in (set(place.model_fields), _known_keys(schema))
+        for match in difflib.get_close_matches(keys[-1], known, n=1)
+    ]
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown key {key!r}{hint}"
+
+
+def _located(
+    loc: tuple[int | str, ...], schema: type[BaseModel]
+) -> tuple[list[str], type[BaseModel]]:
+    """The keys that lead to an error, and the innermost class on the way.
+
+    Pydantic names the chosen one of several classes on the way as well; a file does not.
+    """
+    keys: list[str] = []
+    choice: dict[object, type[BaseModel]] = {}
+    for part in loc:
+        if part in choice:
+            schema, choice = choice[part], {}
+            continue
+        keys.append(str(part))
+        field = schema.model_fields.get(str(part))
+        classes = [] if field is None else _classes(field.annotation)
+        choice = {c.model_fields["name"].default: c for c in classes} if len(classes) > 1 else {}
+        schema = classes[0] if len(classes) == 1 else schema
+    return keys, schema
 
 
 def _known_keys(schema: type[BaseModel]) -> set[str]:
     keys: set[str] = set()
     for name, field in schema.model_fields.items():
         keys.add(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys |= _known_keys(field.annotation)
+        for inner in _classes(field.annotation):
+            keys |= _known_keys(inner)
     return keys
+
+
+def _classes(annotation: Any) -> list[type[BaseModel]]:
+    """The settings classes that a field may be: one, or several told apart by their `name`."""
+    members = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return [m for m in members if isinstance(m, type) and issubclass(m, BaseModel)]
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

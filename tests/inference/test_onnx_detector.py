@@ -31,6 +31,22 @@ def test_unused_rows_are_dropped(detector: OnnxDetector) -> None:
     assert [len(one) for one in found] == [0, 0]
 
 
+def test_duplicates_are_suppressed_where_the_metadata_says_so(
+    make_model: Callable[..., Path], paint_blobs: Paint
+) -> None:
+    # Boxes of 9 x 9, 5 apart in x: an IoU of 36 / 126. One of them is of another class.
+    image = paint_blobs(64, 48, [(20, 10), (25, 10), (40, 30), (45, 30)], cold=(3,))
+    every = OnnxDetector(make_model(), threads=1)([image])[0]
+    apart = OnnxDetector(make_model(suppression=0.3), threads=1)
+    assert apart([image])[0].boxes.tolist() == every.boxes.tolist()
+    once = OnnxDetector(make_model(suppression=0.25), threads=1)
+    assert once.info.suppression == 0.25
+    assert (len(every), len(once([image])[0])) == (4, 3)
+    assert sorted(once.start([image])()[0].labels.tolist()) == [0, 0, 1]
+    few = OnnxDetector(make_model(suppression=0.25, max_detections=2), threads=1)
+    assert few([image])[0].scores.tolist() == once([image])[0].scores.tolist()[:2]
+
+
 def test_no_images_no_results(detector: OnnxDetector) -> None:
     assert detector([]) == []
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from foveate.models import CenterPointConfig, RetinaNetConfig
+from foveate.models.backbones import BackboneConfig
 from foveate.training.recipe import Recipe
 
 Call = Callable[..., Any]
@@ -46,6 +48,39 @@ def test_recipe_file_then_config_then_flags(foveate: Call, runs: list[Any], reci
     assert used.optimiser.learning_rate == Recipe(name="x").optimiser.learning_rate
     assert (data, out, resume) == (Path("data"), Path("runs/mine"), True)
     assert done.err == "done: runs/mine; now 'foveate export runs/mine'\n"
+
+
+def test_every_method_has_its_own_flags(foveate: Call, runs: list[Any], recipe: Path) -> None:
+    done = foveate(
+        "train", "retinanet", "--data", "data", "--method.focal.gamma", "0",
+        "--method.backbone.weights", "none", "--method.anchors", "default",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert foveate("train", "--method.gamma", "1", "--data", "data", "mine.yaml").code == 0
+    anchored, plain = (call[0].method for call in runs)
+    assert isinstance(anchored, RetinaNetConfig)
+    assert (anchored.focal.gamma, anchored.anchors, anchored.backbone.strides) == (
+        0, "default", (8, 16, 32),
+    )  # fmt: skip
+    assert isinstance(plain, CenterPointConfig)
+    assert plain.gamma == 1
+    done = foveate("train", "retinanet", "--data", "data", "--method.separable")
+    assert (done.code, done.line) == (
+        2, "unknown: --method.separable (see 'foveate train --help')",
+    )  # fmt: skip
+    done = foveate("train", "mine.yaml", "--data", "data", "--method.matching.metric", "giou")
+    assert done.line.startswith("invalid choice 'giou'")
+    assert "--method.focal.gamma" in foveate("train", "retinanet", "--help").out
+
+
+def test_a_config_can_change_the_method(foveate: Call, runs: list[Any], recipe: Path) -> None:
+    Path("over.yaml").write_text("method: {name: retinanet, width: 24}\n")
+    done = foveate("train", recipe, "--data", "data", "--config", "over.yaml")
+    assert done.code == 0, done.err
+    assert runs[0][0].method == RetinaNetConfig(width=24)
+    Path("over.yaml").write_text("method: {backbone: {weights: none}}\n")
+    assert foveate("train", recipe, "--data", "data", "--config", "over.yaml").code == 0
+    assert runs[1][0].method.backbone == BackboneConfig(weights="none")
 
 
 def test_folder_and_a_fresh_start(foveate: Call, runs: list[Any], recipe: Path) -> None:

@@ -54,8 +54,7 @@ def main(arguments: Sequence[str]) -> None:
 
     if not arguments:
         raise UsageError(f"say which recipe: {', '.join(shipped_recipes())}, or a YAML file")
-    # Any recipe tells the flags; the one that is asked for gives the defaults.
-    asked = _parse(load_recipe(shipped_recipes()[0]), arguments)
+    asked = _parse_by_any(_recipes_of_all_methods(arguments), arguments)
     recipe = load_recipe(asked.recipe)
     if asked.config is not None:
         recipe = _merged(recipe, asked.config)
@@ -78,6 +77,34 @@ def _train(flags: Any) -> None:
     note(f"done: {out}; now 'foveate export {out}'")
 
 
+def _recipes_of_all_methods(arguments: Sequence[str]) -> list[Recipe]:
+    """A shipped recipe of every method; those that the arguments name come first."""
+    from foveate.training.recipe import load_recipe, shipped_recipes
+
+    shipped = shipped_recipes()
+    named = [word for word in arguments if word in shipped]
+    recipes: dict[str, Recipe] = {}
+    for name in [*named, *shipped]:
+        recipe = load_recipe(name)
+        recipes.setdefault(recipe.method.name, recipe)
+    return list(recipes.values())
+
+
+def _parse_by_any(recipes: Sequence[Recipe], arguments: Sequence[str]) -> Any:
+    """Parse by the first recipe that has all of the flags: which one is asked for is a flag itself.
+
+    Raises:
+        UsageError: If none has; of what each says, the first that does not blame an unknown flag.
+    """
+    errors = []
+    for recipe in recipes:
+        try:
+            return _parse(recipe, arguments)
+        except UsageError as error:
+            errors.append(error)
+    raise min(errors, key=lambda error: str(error).startswith("unknown: "))
+
+
 def _parse(recipe: Recipe, arguments: Sequence[str]) -> Any:
     """The command's own flags, and every setting of the recipe as a flag."""
     help_of = tyro.conf.arg
@@ -91,6 +118,7 @@ def _parse(recipe: Recipe, arguments: Sequence[str]) -> Any:
     out = Annotated[OptionalFolder, help_of(help="The run's folder; runs/NAME by default.")]
     config = Annotated[OptionalFile, help_of(help="YAML over the recipe; flags stand above it.")]
     fresh = Annotated[bool, help_of(help="Start anew, not from the folder's last checkpoint.")]
+    of_its_method: Any = tyro.conf.AvoidSubcommands  # the flags of one method, not of all
     schema = make_dataclass(
         "Train",
         [
@@ -99,7 +127,7 @@ def _parse(recipe: Recipe, arguments: Sequence[str]) -> Any:
             ("out", out, None),
             ("config", config, None),
             ("fresh", fresh, False),
-            ("settings", Annotated[type(recipe), help_of(name="")], recipe),
+            ("settings", Annotated[type(recipe), help_of(name=""), of_its_method], recipe),
         ],
         frozen=True,
     )
@@ -119,7 +147,11 @@ def _update(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _update(base[key], value) if both else value
+        # Another method has other settings: none of the old one's are left.
+        anew = (
+            key == "method" and both and value.get("name", base[key]["name"]) != base[key]["name"]
+        )
+        merged[key] = _update(base[key], value) if both and not anew else value
     return merged
 
 

@@ -144,6 +144,7 @@ def describe(
         size_multiple=method.size_multiple,
         strides=method.strides,
         max_detections=method.max_detections,
+        suppression=method.suppression,
         mean=method.mean,
         std=method.std,
         tile_plan=recipe.tile_plan,

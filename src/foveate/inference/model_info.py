@@ -5,7 +5,8 @@ It travels inside ``model.onnx`` as JSON under the metadata key ``foveate``.
 The graph: input ``images`` uint8 ``(N, H, W, C)``, N, H and W free, H and W multiples of
 `size_multiple`; outputs ``boxes`` float32 ``(N, K, 4)`` xyxy network pixels, ``scores`` float32
 ``(N, K)`` and ``labels`` int64 ``(N, K)``, best first, unused rows with score 0. Cast,
-normalisation, decoding and top-k are inside; merging across tiles is outside.
+normalisation, decoding and top-k are inside; `suppression` within a tile and merging across tiles
+are outside.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class ModelInfo(Config):
         channels: Input channels C.
         size_multiple: Height and width of the input must be multiples of this.
         strides: Of the feature maps that objects are found on, network pixels.
-        max_detections: K, the most boxes one tile can give.
+        max_detections: The most boxes one tile can give: K, or less after suppression.
+        suppression: IoU at which the worse of two boxes of one class and tile is dropped, by the
+            runtime; none if the graph gives each object once.
         mean: Per channel, of pixel values in ``[0, 1]``; subtracted inside the graph.
         std: Per channel; divided by, inside the graph.
         padding: Value around a picture smaller than a tile, 0 to 255.
@@ -76,6 +79,7 @@ class ModelInfo(Config):
     size_multiple: int = Field(default=32, ge=1)
     strides: tuple[int, ...]
     max_detections: int = Field(ge=1)
+    suppression: float | None = Field(default=None, gt=0, le=1)
     mean: tuple[float, ...]
     std: tuple[float, ...]
     padding: int = Field(default=0, ge=0, le=255)

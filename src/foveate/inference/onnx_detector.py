@@ -13,6 +13,7 @@ from foveate.errors import FoveateError
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.onnx_file import read_model_info
 from foveate.inference.onnx_session import OnnxSessions
+from foveate.inference.suppression import suppressed
 from foveate.structures import Detections, UInt8Image
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class OnnxDetector:
 
         Args:
             images: As for a call. They must stay as they are until the results are there.
-            least_score: Detections below are not asked for.
+            least_score: Detections below are not asked for, and dropped before suppression, which
+                they have no part in.
 
         Returns:
             Waits for the results.
@@ -100,7 +102,8 @@ class OnnxDetector:
             session, ["boxes", "scores", "labels"], feed, size
         )
         used = (scores[0] > 0) & (scores[0] >= least_score)
-        return Detections(boxes[0][used], scores[0][used], labels[0][used])
+        found = Detections(boxes[0][used], scores[0][used], labels[0][used])
+        return suppressed(found, self.info.suppression)[: self.max_detections]
 
     def _require_suitable(self, image: UInt8Image) -> None:
         shape = np.shape(image)

@@ -44,6 +44,7 @@ class CenterPointConfig(Config):
         heat_weight: Weight of the class loss.
         box_weight: Weight of the box loss.
         quality_weight: Weight of the quality loss.
+        gamma: Focus of the class loss on hard cells (CornerNet: 2 [M]); 0 is the control.
         balance_classes: The class loss of each class counts the same, however few its objects.
         prior: Probability of an object that an untrained cell gives (Lin 2017,
             "Focal Loss": .01 [S]).
@@ -63,6 +64,7 @@ class CenterPointConfig(Config):
     heat_weight: float = Field(default=1.0, gt=0)
     box_weight: float = Field(default=2.0, gt=0)
     quality_weight: float = Field(default=0.5, gt=0)
+    gamma: float = Field(default=2.0, ge=0)
     balance_classes: bool = False
     prior: float = Field(default=0.01, gt=0, lt=1)
 
@@ -97,7 +99,7 @@ class CenterPoint(Method):
         self.stride = self.backbone.strides[0]
         self.strides = (self.stride,)
         self.size_multiple = self.backbone.strides[-1] * 2**config.extra_levels
-        self.max_detections = config.max_detections
+        self.candidates = self.max_detections = config.max_detections
         self.mean, self.std = self.backbone.mean, self.backbone.std
         self.pixels = Pixels(self.mean, self.std, config.exposure)
         output: nn.Conv2d = self.classify[-1]  # type: ignore[assignment]
@@ -155,9 +157,9 @@ class CenterPoint(Method):
         )
         labels = torch.cat([t.labels for t in targets])
         share = self._class_shares(labels)
-        focal = (gaussian_focal_loss(outputs.heat, heat, heat_weight) * share).sum()
+        focal = gaussian_focal_loss(outputs.heat, heat, heat_weight, gamma=config.gamma)
         return {
-            "heat": config.heat_weight * focal,
+            "heat": config.heat_weight * (focal * share).sum(),
             "box": config.box_weight * ((1 - giou) * weight).sum() / total,
             "quality": config.quality_weight * quality / total,
         }

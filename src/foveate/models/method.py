@@ -1,6 +1,6 @@
 """`Method`: what every detection method is, and the types that pass through it.
 
-Shapes: N = tiles in a batch, G = objects of one tile, K = boxes a tile can give, C = classes.
+Shapes: N = tiles in a batch, G = objects of one tile, K = candidates of a tile, C = classes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Targets:
 
 
 class Decoded(NamedTuple):
-    """What a tile gives, best first; unused rows have score 0.
+    """What a tile gives before suppression, best first; unused rows have score 0.
 
     Attributes:
         boxes: ``(N, K, 4)`` float32 xyxy, network pixels.
@@ -50,7 +50,10 @@ class Method(nn.Module, ABC):
         class_count: C.
         strides: Of the maps that objects are found on, network pixels.
         size_multiple: Input sides must be multiples of this.
-        max_detections: K.
+        candidates: K, the rows of `Decoded`.
+        suppression: Of two boxes of one class that overlap by this IoU, the runtime keeps the
+            better; None where the candidates are one an object, and K the most boxes of a tile.
+        max_detections: Most boxes a tile can give in the end.
         mean: Per channel, of pixel values in ``[0, 1]``.
         std: Per channel.
     """
@@ -58,6 +61,8 @@ class Method(nn.Module, ABC):
     class_count: int
     strides: tuple[int, ...]
     size_multiple: int
+    candidates: int
+    suppression: float | None = None
     max_detections: int
     mean: tuple[float, ...]
     std: tuple[float, ...]

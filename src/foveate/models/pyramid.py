@@ -1,4 +1,4 @@
-"""A top-down pyramid that ends in one map: the finest, with the context of all the coarser."""
+"""Feature pyramids: the finest map with the context of all the coarser, or all of the maps."""
 
 from __future__ import annotations
 
@@ -62,10 +62,48 @@ class TopDown(nn.Module):
             tops.append(block(tops[-1]))
         merged: Tensor = tops.pop()
         for below in reversed(tops):
-            merged = below + functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+            merged = below + _doubled(merged)
         merged = self.smooth[-1](merged)
         for level, smooth in zip(reversed(levels[:-1]), reversed(self.smooth[:-1]), strict=True):
-            merged = smooth(
-                level + functional.interpolate(merged, scale_factor=2.0, mode="nearest")
-            )
+            merged = smooth(level + _doubled(merged))
         return merged
+
+
+class Pyramid(nn.Module):
+    """Feature pyramid (Lin 2017, arXiv:1612.03144 [S]) with an output at every level.
+
+    1x1 laterals are added to the nearest-upsampled coarser sum; each sum is smoothed by 3x3.
+    Further levels come from the backbone's last map by 3x3 of stride 2, as RetinaNet has them
+    (Lin 2017, arXiv:1708.02002 [S]). [D] Batch norm and ReLU after all but the laterals.
+
+    Args:
+        channels: Of the backbone's maps, finest first.
+        width: Channels of every level.
+        extra: Further levels beyond the coarsest: 2 are P6 and P7.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, extra: int = 0) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList([nn.Conv2d(c, width, 1) for c in channels])
+        self.smooth = nn.ModuleList([conv_block(width, width) for _ in channels])
+        inputs = [channels[-1], *[width] * extra]
+        self.extra = nn.ModuleList([conv_block(inputs[i], width, stride=2) for i in range(extra)])
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Fuse ``(N, channels[i], H_i, W_i)``, finest first, into ``(N, width, H_i, W_i)`` each.
+
+        A further level has half the height and width of the one before, rounded up.
+        """
+        sums = [lateral(f) for lateral, f in zip(self.laterals, features, strict=True)]
+        for i in reversed(range(len(sums) - 1)):
+            sums[i] = sums[i] + _doubled(sums[i + 1])
+        levels: list[Tensor] = [smooth(s) for smooth, s in zip(self.smooth, sums, strict=True)]
+        top = features[-1]
+        for block in self.extra:
+            top = block(top)
+            levels.append(top)
+        return levels
+
+
+def _doubled(values: Tensor) -> Tensor:
+    return functional.interpolate(values, scale_factor=2.0, mode="nearest")

@@ -8,7 +8,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from foveate.config import write_atomically
+from foveate.data.anchors import AnchorFit
 from foveate.errors import FoveateError, UsageError
 from foveate.models import METHODS, Method, Targets
 from foveate.structures import Dataset
+from foveate.training.anchors import in_words, resolve_anchors, suitability
 from foveate.training.checkpoint import (
     CHECKPOINT,
     part,
@@ -40,7 +42,8 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
     """Train, and leave in `out` the recipe, the checkpoint, logs and validation results.
 
     Args:
-        recipe: Everything that determines the run.
+        recipe: Everything that determines the run; anchors that it leaves to the data are fitted
+            first, and the run folder's recipe has them in numbers.
         data: A folder with ``train.json`` and perhaps ``val.json``, or another data set.
         out: The run folder. A run that was stopped there goes on from its last checkpoint.
         resume: False starts anew, and refuses a folder that holds a run.
@@ -53,8 +56,11 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
         FoveateError: If the loss stops being finite; the last good checkpoint is kept.
     """
     train_set, val_set = training_splits(data)
+    recipe, fits = resolve_anchors(recipe, train_set)
     trainer = Trainer(recipe, len(train_set.class_names))
-    _prepare_folder(recipe, out, resume, train_set)
+    _prepare_folder(recipe, out, resume, train_set, fits)
+    if fits:
+        print(f"{recipe.name}: {in_words(fits)}", flush=True)
     first = _restore(out, recipe, trainer) if resume else 0
     trainer.start()
     run = _Run(recipe, out, trainer.model, trainer.average, trainer.optimiser)
@@ -236,14 +242,18 @@ class _Run:
         print(f"{recipe.name}: iteration {done}: {scores.to_dict()['overall']}", flush=True)
 
 
-def _prepare_folder(recipe: Recipe, out: Path, resume: bool, train_set: Dataset) -> None:
+def _prepare_folder(
+    recipe: Recipe, out: Path, resume: bool, train_set: Dataset, fits: dict[str, AnchorFit]
+) -> None:
     checkpoint = out / CHECKPOINT
     if checkpoint.is_file() and not resume:
         raise UsageError(f"{out} holds a run already: choose another --out, or let it resume")
     try:
         recipe.to_yaml(out / RECIPE if not checkpoint.is_file() else out / "resumed.yaml")
-        facts = {"class_names": train_set.class_names, "dataset": train_set.name,
-                 "licence": train_set.licence}  # fmt: skip
+        facts: dict[str, Any] = {"class_names": train_set.class_names, "dataset": train_set.name,
+                                 "licence": train_set.licence}  # fmt: skip
+        if fits:
+            facts["anchors"] = suitability(fits)
         write_atomically(out / FACTS, json.dumps(facts, indent=1).encode())
     except OSError as error:
         raise UsageError(f"{out}: cannot be written ({error.strerror}); choose --out") from None
@@ -254,7 +264,9 @@ def _restore(out: Path, recipe: Recipe, trainer: Trainer) -> int:
     if not (out / CHECKPOINT).is_file():
         return 0
     tensors, facts = read_checkpoint(out / CHECKPOINT)
-    if facts.get("recipe") != recipe.fingerprint():
+    # A setting that came after the run began changes the fingerprint, and not the run.
+    same = facts.get("recipe") == recipe.fingerprint() or Recipe.from_yaml(out / RECIPE) == recipe
+    if not same:
         raise UsageError(f"{out} holds a run of another recipe ({facts.get('method')}): "
                          "choose another --out")  # fmt: skip
     trainer.model.load_state_dict(part(tensors, "model"))

@@ -6,16 +6,16 @@ import hashlib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from foveate.config import Config
 from foveate.data.augment import AugmentConfig
 from foveate.data.sampling import SamplingConfig
 from foveate.errors import UsageError
 from foveate.merge.config import MergeConfig
-from foveate.models.center_point import CenterPointConfig
+from foveate.models import CenterPointConfig, MethodConfig
 from foveate.tiling import TilePlan
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
@@ -82,7 +82,7 @@ class Recipe(Config):
     """
 
     name: str
-    method: CenterPointConfig = CenterPointConfig()
+    method: MethodConfig = Field(default=CenterPointConfig(), discriminator="name")
     tile_plan: TilePlan = TilePlan(size=384)
     sampling: SamplingConfig = SamplingConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -98,6 +98,13 @@ class Recipe(Config):
     workers: int = Field(default=0, ge=0)
     validate_every: int = Field(default=0, ge=0)
     save_every: int = Field(default=100, ge=1)
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _default_name(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {"name": cls.model_fields["method"].default.name} | values
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings, the same on every machine."""

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from foveate.structures import Dataset
+from foveate.training.anchors import resolve_anchors
 from foveate.training.loader import batches
 from foveate.training.loop import Trainer
 from foveate.training.recipe import Recipe
@@ -22,6 +23,7 @@ def step_seconds(recipe: Recipe, dataset: Dataset, steps: int = 4) -> float:
         dataset: Its training pictures.
         steps: Timed, after two that warm up.
     """
+    recipe, _ = resolve_anchors(recipe, dataset)
     recipe = recipe.model_copy(update={"iterations": _WARM_UP + steps})
     trainer = Trainer(recipe, len(dataset.class_names))
     trainer.start()

@@ -10,6 +10,7 @@ import torch
 from foveate.data.images import open_image
 from foveate.evaluation import SIZE_BINS, Scores, evaluate_detections
 from foveate.inference.pipeline import detect_image
+from foveate.inference.suppression import suppressed
 from foveate.merge import MergeConfig
 from foveate.models import Method
 from foveate.structures import Dataset, Detections, UInt8Image
@@ -31,7 +32,9 @@ class TorchDetector:
         batch = torch.from_numpy(np.stack(images)).to(self.device)
         boxes, scores, labels = self.model.decode(self.model(batch))
         found = zip(boxes.cpu().numpy(), scores.cpu().numpy(), labels.cpu().numpy(), strict=True)
-        return [Detections(*arrays)[arrays[1] > 0] for arrays in found]
+        used = [Detections(*arrays)[arrays[1] > 0] for arrays in found]
+        iou, most = self.model.suppression, self.model.max_detections
+        return [suppressed(detections, iou)[:most] for detections in used]
 
 
 def validate(

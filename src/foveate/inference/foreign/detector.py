@@ -19,8 +19,8 @@ from foveate.inference.foreign.layout import LEAST_SCORE
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.onnx_file import read_metadata
 from foveate.inference.onnx_session import OnnxSessions
-from foveate.merge.greedy import greedy_kept
-from foveate.structures import Detections, UInt8Image, canonical_order
+from foveate.inference.suppression import suppressed
+from foveate.structures import Detections, UInt8Image
 from foveate.structures.boxes import clip_boxes, valid_boxes
 from foveate.tiling import TilePlan
 
@@ -187,9 +187,8 @@ class ForeignDetector:
 
     def _finished(self, found: Detections, image: UInt8Image) -> Detections:
         """Cut to the picture, best first, each object once, no more than the most."""
-        found = found[canonical_order(found)]
-        if self._layout.suppress is not None:
-            found = found[greedy_kept(found.boxes, found.labels, self._layout.suppress, "iou")]
+        iou = self._layout.suppress
+        found = found.in_order() if iou is None else suppressed(found, iou)
         boxes = clip_boxes(found.boxes, image.shape[1], image.shape[0])
         found = Detections(boxes, found.scores, found.labels)[valid_boxes(boxes)]
         found = found[: self.max_detections]
