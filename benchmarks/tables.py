@@ -18,10 +18,14 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import article_tables
+from claims import SERIES
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     "README.md",
+    "docs/article.md",
     "docs/benchmarks.md",
     "docs/foreign-models.md",
     "docs/inspect.md",
@@ -90,6 +94,16 @@ def accuracy_table(report: dict[str, Any]) -> str:
     if len(classes) > 1:
         head += [f"AP50 {name}" for name in classes]
     return markdown(head, [accuracy_row(row) for row in report["rows"]])
+
+
+def brief_accuracy_table(report: dict[str, Any]) -> str:
+    """The same for what the README speaks of: plain, the default, and the peer at its best."""
+    shown = [
+        row
+        for row in report["rows"]
+        if row["setting"] in ("plain", "SAHI, NMS") or row["setting"].endswith("(default)")
+    ]
+    return accuracy_table(report | {"rows": shown})
 
 
 def accuracy_row(row: dict[str, Any]) -> list[str]:
@@ -367,7 +381,8 @@ def pipeline_table(report: dict[str, Any]) -> str:
 def brief_pipeline_table(report: dict[str, Any]) -> str:
     """The same for what the README speaks of."""
     shown = ("foveate", "SAHI", "supervision, one by one")
-    return pipeline_table({"rows": [row for row in report["rows"] if row["system"] in shown]})
+    one = [row for row in report["rows"] if row["what"].startswith("one")]
+    return pipeline_table({"rows": [row for row in one if row["system"] in shown]})
 
 
 def same_table(report: dict[str, Any]) -> str:
@@ -403,8 +418,43 @@ def raster_table(report: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+def article(
+    make: Callable[..., tuple[list[str], article_tables.Rows]], *names: str
+) -> tuple[Callable[[dict[str, Any]], str], str]:
+    """A row of `TABLES` from a function of `article_tables`, for one claim or series if named."""
+
+    def table(report: dict[str, Any]) -> str:
+        judged = report["claims"].keys() | report["series"].keys()
+        return markdown(*make(report, *names)) if judged.issuperset(names) else NOT_MEASURED + "\n"
+
+    return table, "article-cpu.json"
+
+
+def training_table(report: dict[str, Any]) -> str:
+    """Images a second in training, and ours over each peer's of the same method and precision."""
+    rows = report["rows"]
+    own = {
+        (row["method"], row["precision"]): row["images_per_second"]
+        for row in rows
+        if row["system"] == "foveate" and row["tiles"] == "in memory"
+    }
+    lines = []
+    for row in rows:
+        speed, ours = row["images_per_second"], own.get((row["method"], row["precision"]))
+        compared = ours is not None and row["system"] != "foveate"
+        ratio = f"{ours / speed:.2f}" if compared else ""
+        precision = {"32-true": "float32", "bf16-mixed": "bf16"}[row["precision"]]
+        seconds = f"{row['seconds']:.3f}"
+        lines.append(
+            [row["method"], row["system"], precision, row["tiles"], seconds, f"{speed:.2f}", ratio]
+        )
+    head = ["method", "system", "precision", "tiles", "seconds a step", "images a second"]
+    return markdown([*head, "foveate over it"], sorted(lines))
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "nuclei": (accuracy_table, "nuclei.json"),
+    "nuclei-brief": (brief_accuracy_table, "nuclei.json"),
     "nuclei-differences": (differences_table, "nuclei.json"),
     "nuclei-outcomes": (outcomes_table, "nuclei.json"),
     "aerial": (accuracy_table, "aerial.json"),
@@ -431,6 +481,11 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "same": (same_table, "pipeline.json"),
     "raster": (raster_table, "pipeline.json"),
     "start": (start_table, "start.json"),
+    "training": (training_table, "training.json"),
+    "article-claims": article(article_tables.claims_table),
+    "article-classes": article(article_tables.classes_table, "focal-classes"),
+    **{f"article-{name}": article(article_tables.series_table, name) for name in SERIES},
+    "article-agreement": article(article_tables.agreement_table),
 }
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python scripts/generate_docs.py
 
 Each row of `PAGES` is one page: the CLI reference from the commands' own help, the methods from
-their docstrings, the bundled models from their metadata, the settings from their classes.
+their docstrings, the bundled models from their metadata, the settings from their classes; or one
+figure, drawn from the code or from benchmark results.
 ``tests/test_docs.py`` fails when a page is stale.
 """
 
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from figures import focal_figure, scale_figure
 from schemas import Setting, read_settings, walk_settings
 
 from foveate.cli import COMMANDS
@@ -251,6 +253,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "evaluation.md": evaluation_page,
     "model-file.md": model_file_page,
     "foreign-models.md": foreign_page,
+    "figures/focal-loss.svg": focal_figure,
+    "figures/scale.svg": scale_figure,
 }
 
 if __name__ == "__main__":

@@ -52,12 +52,16 @@ def read_settings(module: str, name: str) -> list[Setting]:
     documented = docstring_parser.parse(ast.get_docstring(found) or "").params
     meaning = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documented}
     constants = _constants(home)
-    return inherited + [
-        Setting(key, ast.unparse(node.annotation), _default(node.value, constants), meaning[key])
+    own = {
+        key: Setting(
+            key, ast.unparse(node.annotation), _default(node.value, constants), meaning[key]
+        )
         for node in found.body
         if isinstance(node, ast.AnnAssign)
         for key in [ast.unparse(node.target)]
-    ]
+    }
+    # A field that is said anew stays where it was.
+    return list(({setting.name: setting for setting in inherited} | own).values())
 
 
 def walk_settings(module: str, name: str, path: str = "") -> Iterator[tuple[str, list[Setting]]]:
@@ -139,7 +143,8 @@ def _default(value: ast.expr | None, constants: dict[str, str]) -> str | None:
         given = {word.arg: ast.unparse(word.value) for word in value.keywords}
         if "default_factory" in given:
             return f"{given['default_factory']}()"
-        return given.get("default")
+        default = given.get("default")
+        return constants.get(default or "", default)
     if value is None:
         return None
     written = ast.unparse(value)

@@ -38,6 +38,8 @@ PROVENANCE = {"cpu": "A processor", "cores": 2, "date": "2026-01-01"}
 
 @pytest.mark.parametrize("name", sorted(set(generate_docs.PAGES) - {"cli.md"}))
 def test_generated_page_is_fresh(name: str) -> None:
+    if name == "figures/focal-loss.svg":
+        pytest.importorskip("torch", reason="it draws the loss itself", exc_type=ImportError)
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
     assert written == generate_docs.PAGES[name](), f"docs/{name} is stale; run make docs"
 

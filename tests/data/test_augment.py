@@ -67,6 +67,16 @@ def test_same_seed_same_map_and_scale_stays_in_range() -> None:
     assert 2.6 < max(factors) <= 3.0
 
 
+def test_one_of_the_scales_is_drawn_and_then_varied() -> None:
+    config = AugmentConfig(scale_low=0.9, scale_high=1.1, scales=(0.5, 1, 2))
+    maps = [draw_linear_map(config, 1.5, np.random.default_rng(i)) for i in range(300)]
+    factors = np.array([math.sqrt(abs(np.linalg.det(m))) for m in maps]) / 1.5
+    nearest = np.array([0.5, 1, 2])[np.abs(np.log(factors[:, None] / [0.5, 1, 2])).argmin(axis=1)]
+    assert (np.abs(factors / nearest - 1) < 0.1001).all()
+    assert len(set((factors / nearest).round(6))) > 100
+    assert (np.unique(nearest, return_counts=True)[1] > 70).all()
+
+
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_colour_keeps_shape_and_input(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, channels), dtype=np.uint8)

@@ -128,6 +128,25 @@ def test_one_of_several_scales_is_that_scale(blob: OnnxDetector) -> None:
     assert settings.to_dict()["pyramid"] is None
 
 
+def test_a_model_may_name_scales_of_its_own(blob: OnnxDetector) -> None:
+    own = Pyramid(scales=(0.5, 1, 2), sides=(40, 140))
+
+    class Detector:
+        info = blob.info.model_copy(update={"pyramid": own})
+
+        def __call__(self, images: Sequence[UInt8Image]) -> list[Detections]:
+            return plain_callable(images)
+
+    model = Detector()
+    asked = Options(scales=(0.5, 1, 2), scale_sides=(40, 140))
+    assert run_settings(model, Options()) == run_settings(blob, asked)
+    assert run_settings(model, Options(scale=1.0)) == run_settings(blob, Options(scale=1.0))
+    assert run_settings(model, Options(scales=(1, 3))).pyramid == Pyramid(scales=(1, 3))
+    other = run_settings(model, Options(scale_sides="20:60")).pyramid
+    assert other == Pyramid(scales=(0.5, 1, 2), sides=(20, 60))
+    assert run_settings(model, Options(plain=True)).pyramid is None
+
+
 def test_scales_mean_nothing_to_plain(blob: OnnxDetector) -> None:
     asked = Options(scales=(1, 2), scale_sides=(24, 96), plain=True)
     assert run_settings(blob, asked) == run_settings(blob, Options(scale=2, plain=True))

@@ -21,6 +21,15 @@ TINY: dict[str, dict[str, object]] = {
     "retinanet": {
         "backbone": {"weights": "none", "strides": (8, 16)}, "extra_levels": 1, "head_convs": 1,
     },
+    "ssd": {
+        "backbone": {"weights": "none", "strides": (8, 16)}, "extra_levels": 1, "extra_width": 16,
+        "anchors": "8x8,14x14; 16x16,24x24; 32x32,48x48",
+        "negatives": 40.0,  # so that every map is among them
+    },
+    "tiny-faces": {
+        "anchors": "8x8,10x10,14x14", "matching": {"positive": 0.5, "negative": 0.5, "best": 0.0},
+    },
+    "yolov3": {"backbone": {"weights": "none", "strides": (8, 16)}, "neck_pairs": 1},
 }  # fmt: skip
 """What makes a method small enough for a test, beyond what all share; a new row may need none."""
 
@@ -33,6 +42,15 @@ FORMS: dict[str, dict[str, object]] = {
         "name": "retinanet", "backbone": {"weights": "none", "strides": (4, 8)},
         "coarse_weight": 3.0, "anchors": "6x6,8x10; 10x14,16x16; 24x24,40x40",
     },
+    "ssd, top-down": {"name": "ssd", "smoothing": True, "top_down": True},
+    "ssd, Inception": {
+        "name": "ssd",
+        "backbone": {"name": "inception_v2_050", "weights": "none", "strides": (8, 16)},
+    },
+    "tiny-faces, no context": {"name": "tiny-faces", "context": False},
+    "yolov3, a head of stride 4": {
+        "name": "yolov3", "backbone": {"weights": "none", "strides": (4, 8, 16)},
+    },
 }  # fmt: skip
 """Every method as it is by default, and the forms whose networks compute something else."""
 
@@ -41,6 +59,11 @@ VARIANTS: dict[str, dict[str, object]] = {
     "center-point, gamma 0": {"name": "center-point", "gamma": 0.0},
     "retinanet, gamma 0": {"name": "retinanet", "focal": {"gamma": 0.0, "alpha": 0.75}},
     "retinanet, NWD": {"name": "retinanet", "matching": {"metric": "nwd", "positive": 0.6}},
+    "ssd, focal": {"name": "ssd", "class_loss": "focal"},
+    "ssd, its own anchors": {"name": "ssd", "anchors": "default"},
+    "tiny-faces, focal": {"name": "tiny-faces", "class_loss": "focal"},
+    "yolov3, focal": {"name": "yolov3", "class_loss": "focal"},
+    "yolov3, GIoU, ignore .5": {"name": "yolov3", "box_loss": "giou", "ignore_iou": 0.5},
 }
 """Those, and the forms that only learn in another way."""
 
@@ -48,7 +71,11 @@ VARIANTS: dict[str, dict[str, object]] = {
 def build(variant: str, class_count: int = 2, channels: int = 3) -> Method:
     torch.manual_seed(0)
     chosen = VARIANTS[variant]
+    (config,) = (
+        c for c in get_args(MethodConfig) if c.model_fields["name"].default == chosen["name"]
+    )
     small = {"backbone": {"weights": "none"}, "width": 16, "max_detections": 20}
+    small = {key: value for key, value in small.items() if key in config.model_fields}
     settings = small | TINY.get(str(chosen["name"]), {}) | chosen
     recipe = Recipe.from_dict({"name": "tiny", "method": settings})
     return METHODS[recipe.method.name](recipe.method, class_count, channels)

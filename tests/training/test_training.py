@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from squares import tiny, write_squares
 
 from foveate.errors import FoveateError, UsageError
 from foveate.export import export_run, load_run
@@ -19,40 +19,9 @@ from foveate.training.loop import build_method, build_optimiser, set_learning_ra
 from foveate.training.recipe import Recipe, load_recipe, shipped_recipes
 
 
-def tiny(**changes: object) -> Recipe:
-    values = {
-        "name": "tiny",
-        "tile_plan": {"size": 64},
-        "method": {"backbone": {"weights": "none"}, "width": 16, "head_width": 16,
-                   "max_detections": 30},
-        "iterations": 4,
-        "batch_size": 2,
-        "save_every": 2,
-    }  # fmt: skip
-    return Recipe.from_dict(values | changes)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("squares")
-    (folder / "images").mkdir()
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
-        images: list[dict[str, object]] = []
-        annotations: list[dict[str, object]] = []
-        for i in range(count):
-            picture = np.full((90, 110, 3), 40, np.uint8)
-            for x, y in rng.integers(2, 75, (3, 2)).tolist():
-                picture[y : y + 9, x : x + 9] = 230
-                annotations.append({"id": len(annotations) + 1, "image_id": i + 1, "category_id": 7,
-                                    "bbox": [x, y, 9, 9], "area": 81, "iscrowd": 0})  # fmt: skip
-            name = f"{split}{i}.png"
-            cv2.imwrite(str(folder / "images" / name), picture)
-            images.append({"id": i + 1, "file_name": name, "width": 110, "height": 90})
-        coco = {"images": images, "annotations": annotations,
-                "categories": [{"id": 7, "name": "square"}]}  # fmt: skip
-        (folder / f"{split}.json").write_text(json.dumps(coco))
-    return folder
+    return write_squares(tmp_path_factory.mktemp("squares"))
 
 
 def weights(run: Path, which: str = "model") -> dict[str, torch.Tensor]:
@@ -157,6 +126,20 @@ def test_what_is_trained_is_exported_and_found_by_the_runtime(data: Path, tmp_pa
     found = detector(list(images))[0]
     scores = np.sort(found.scores)[::-1][:5]
     assert np.abs(scores - wanted.scores[0, :5].numpy()).max() < 1e-3
+
+
+def test_a_pyramid_is_validated_with_and_travels_in_the_file(data: Path, tmp_path: Path) -> None:
+    several = tiny(iterations=1, pyramid={"scales": (1, 2), "sides": (8, 32)})
+    for recipe, name in ((tiny(iterations=1), "one"), (several, "several")):
+        train(recipe, data, tmp_path / name)
+    one, both = (
+        json.loads((tmp_path / name / "validation.json").read_text()) for name in ("one", "several")
+    )
+    assert one != both
+    info = OnnxDetector(export_run(tmp_path / "several", tmp_path / "model.onnx")).info
+    assert info.pyramid == several.pyramid
+    # The finest scale is cut with the recipe's own overlap.
+    assert info.small_object == several.tile_plan.overlap_pixels / 2
 
 
 def test_export_needs_a_run(tmp_path: Path) -> None:

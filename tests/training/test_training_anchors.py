@@ -68,6 +68,17 @@ def test_sizes_are_those_that_the_network_sees() -> None:
     assert sizes.tolist() == [[8, 6], [64, 20]]
 
 
+def test_sizes_are_those_at_the_scale_that_an_object_is_taken_from() -> None:
+    asked = recipe(tile_plan={"size": 512}, pyramid={"scales": (0.5, 1, 2), "sides": (40, 140)})
+    data = dataset([(10, 8), (30, 9), (60, 50), (7, 7), (190, 100), (400, 90)])
+    assert network_sizes(asked, data).tolist() == [
+        [20, 16], [60, 18], [60, 50], [95, 50], [200, 45]
+    ]  # fmt: skip
+    # Without sides every scale is trusted with all, and the plan's own counts.
+    asked = recipe(pyramid={"scales": (0.5, 1)})
+    assert network_sizes(asked, dataset([(4, 3)])).tolist() == [[8, 6]]
+
+
 def test_each_level_is_fitted_to_the_objects_that_suit_it() -> None:
     rng = np.random.default_rng(0)
     middles = np.array([[8, 8], [20, 12], [60, 60], [90, 50]])
@@ -81,6 +92,7 @@ def test_each_level_is_fitted_to_the_objects_that_suit_it() -> None:
 def test_fewer_different_boxes_than_anchors() -> None:
     sizes = np.array([[6.0, 6], [6, 6], [0.2, 0.4]])
     assert fit_levels(sizes, (8,), 4, "kmedoids", 0) == (((1, 1), (1, 1), (6, 6), (6, 6)),)
+    assert fit_levels(sizes, (8,), 2, "kmedoids", 0, least=5) == (((5, 5), (6, 6)),)
 
 
 def test_auto_becomes_numbers_and_is_judged() -> None:

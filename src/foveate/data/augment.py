@@ -7,7 +7,7 @@ crop at once), so that pixels are resampled only once: a six-pixel object does n
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ class AugmentConfig(Config):
     Attributes:
         scale_low: Least enlargement, as a factor of the tile plan's scale.
         scale_high: Greatest enlargement, likewise; drawn log-uniformly.
+        scales: Factors, one of which is drawn and multiplied with that, such as 0.5, 1, 2 for a
+            method that is shown pictures at these scales; none if empty.
         flip: Probability of a mirror image.
         quarter_turn: Probability of a rotation by a random multiple of 90 degrees.
         any_turn: Probability of a rotation by any angle instead.
@@ -42,6 +44,7 @@ class AugmentConfig(Config):
 
     scale_low: float = Field(default=0.7, gt=0)
     scale_high: float = Field(default=1.4, gt=0)
+    scales: tuple[Annotated[float, Field(gt=0)], ...] = ()
     flip: float = Field(default=0.5, ge=0, le=1)
     quarter_turn: float = Field(default=0.5, ge=0, le=1)
     any_turn: float = Field(default=0.3, ge=0, le=1)
@@ -64,6 +67,8 @@ def draw_linear_map(config: AugmentConfig, scale: float, rng: np.random.Generato
     """Draw the ``(2, 2)`` linear part of a tile's map: picture offsets to network offsets."""
     low, high = math.log(config.scale_low), math.log(config.scale_high)
     factor = scale * math.exp(rng.uniform(low, high))
+    if config.scales:
+        factor *= float(rng.choice(config.scales))
     kind = rng.random()
     if kind < config.any_turn:
         angle = rng.uniform(0, 2 * math.pi)

@@ -135,6 +135,7 @@ def describe(
 ) -> ModelInfo:
     """The metadata of a trained method."""
     card = recipe.card
+    finest = max(recipe.pyramid.scales) if recipe.pyramid else recipe.tile_plan.scale
     return ModelInfo(
         name=recipe.name,
         description=card.description,
@@ -148,9 +149,10 @@ def describe(
         mean=method.mean,
         std=method.std,
         tile_plan=recipe.tile_plan,
+        pyramid=recipe.pyramid,
         merge=recipe.merge,
         score_threshold=recipe.score_threshold,
-        small_object=recipe.tile_plan.overlap_pixels / recipe.tile_plan.scale,
+        small_object=recipe.tile_plan.overlap_pixels / finest,
         dataset=card.dataset,
         attribution=card.attribution,
         data_licence=card.data_licence,
@@ -165,7 +167,10 @@ def describe(
 def _to_onnx(method: Method) -> onnx.ModelProto:
     """Trace the method into a graph whose batch, height and width are free."""
     multiple, channels = method.size_multiple, len(method.mean)
-    example = torch.zeros(2, 4 * multiple, 5 * multiple, channels, dtype=torch.uint8)
+    # The coarsest map must have several cells: a side of one would be written as always one.
+    cells = max(1, max(method.strides) // multiple)
+    sides = (4 * cells * multiple, 5 * cells * multiple)
+    example = torch.zeros(2, *sides, channels, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=256)
     rows, columns = (
         torch.export.Dim("rows", min=1, max=256),
@@ -238,14 +243,18 @@ def _convolutions_before_norms(method: Method) -> dict[nn.Module, nn.BatchNorm2d
 
 
 def _store_as_half(model: onnx.ModelProto) -> None:
-    """Store large float32 constants as float16 followed by a cast, which is folded on loading."""
+    """Store large float32 weights as float16 followed by a cast, which is folded on loading.
+
+    Only those that float16 holds as they are: not biases, nor weights before a batch norm that the
+    exporter did not fold, since torch has them otherwise.
+    """
     casts = []
     for constant in model.graph.initializer:
         if constant.data_type != TensorProto.FLOAT:
             continue
         values = numpy_helper.to_array(constant)
         half = values.astype(np.float16)
-        if values.size < 1024 or not np.allclose(half, values, rtol=1e-3, atol=1e-6):
+        if values.size < 1024 or not np.allclose(half, values, rtol=1e-5, atol=1e-8):
             continue
         name = constant.name
         constant.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from foveate.config import Config
 from foveate.merge.config import MergeConfig
-from foveate.tiling import TilePlan
+from foveate.tiling import Pyramid, TilePlan
 
 METADATA_KEY = "foveate"
 SCHEMA_VERSION = 1
@@ -56,6 +56,8 @@ class ModelInfo(Config):
         std: Per channel; divided by, inside the graph.
         padding: Value around a picture smaller than a tile, 0 to 255.
         tile_plan: The geometry it was trained with, and the default at run time.
+        pyramid: Scales at which pictures are shown by default, in place of the tile plan's own,
+            and the sizes that each is trusted with; none for that one scale.
         merge: Default merge.
         score_threshold: Default least score of a detection.
         small_object: Side in picture pixels of the largest object that must stay whole at a seam.
@@ -84,6 +86,7 @@ class ModelInfo(Config):
     std: tuple[float, ...]
     padding: int = Field(default=0, ge=0, le=255)
     tile_plan: TilePlan
+    pyramid: Pyramid | None = None
     merge: MergeConfig = MergeConfig()
     score_threshold: float = Field(default=0.3, ge=0, le=1)
     small_object: float = Field(default=32.0, gt=0)

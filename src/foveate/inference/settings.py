@@ -32,7 +32,8 @@ class Options(TypedDict, total=False):
         tile: Side of a tile, network pixels.
         overlap: Of neighbouring tiles: a ratio below 1, otherwise network pixels.
         scale: Enlargement before tiling: 2 shows a 6-pixel object to the network as 12.
-        scales: Several of them, in place of one: the picture is tiled at each.
+        scales: Several of them, in place of one: the picture is tiled at each. A model may name
+            some of its own, which `scale` or `plain` switches off.
         scale_sides: Least and most length, network pixels, of the longer side of boxes taken from
             each scale, as `Pyramid` says; or text, such as ``24:96``. All are if left out.
         full_image: Also show the whole picture squeezed into one tile.
@@ -145,7 +146,7 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
     batch_size = options.get("batch_size")
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
-    pyramid = _pyramid(options)
+    pyramid = _pyramid(info, options)
     plan = _plan(info, options | Options(scale=max(pyramid.scales)) if pyramid else options)
     return RunSettings(
         plan=plan,
@@ -181,9 +182,14 @@ def reading_of(options: Options) -> Reading:
     return Reading(None if bands is None else tuple(bands), values)
 
 
-def _pyramid(options: Options) -> Pyramid | None:
-    """The scales that are asked for, if `scales` is."""
+def _pyramid(info: ModelInfo | None, options: Options) -> Pyramid | None:
+    """The scales that are asked for, or else the model's own."""
     scales, sides = options.get("scales"), options.get("scale_sides")
+    own = info.pyramid if info and options.get("scale") is None else None
+    if scales is None and own is not None:
+        if sides is None:
+            return own
+        scales = own.scales
     if scales is None:
         if sides is not None:
             raise UsageError("scale_sides chooses between several scales; give scales, too")

@@ -37,6 +37,7 @@ class AnchoredConfig(Config):
             `10x13,16x30; 30x61,62x45`, with a `;` between levels, finest first.
         anchor_fit: How `auto` fits, by a row of `foveate.data.anchors.ANCHOR_FITS`.
         anchors_per_level: How many `auto` gives to each level.
+        least_anchor: Least side that `auto` gives, network pixels.
         suppression: Of two boxes of one class and tile that overlap by this IoU, the better stays.
         candidates: Best boxes of a tile that suppression chooses from, several an object.
         max_detections: Most boxes one tile can give.
@@ -45,6 +46,7 @@ class AnchoredConfig(Config):
     anchors: str = DEFAULT
     anchor_fit: Literal["kmeans", "kmedoids"] = "kmeans"
     anchors_per_level: int = Field(default=3, ge=1, le=32)
+    least_anchor: float = Field(default=1.0, gt=0)
     suppression: float = Field(default=0.5, gt=0, le=1)
     candidates: int = Field(default=1000, ge=1)
     max_detections: int = Field(default=300, ge=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -80,10 +81,15 @@ class Pyramid(nn.Module):
         channels: Of the backbone's maps, finest first.
         width: Channels of every level.
         extra: Further levels beyond the coarsest: 2 are P6 and P7.
+        top_down: False leaves out the additions alone: the control, of equal cost, in which every
+            level sees its own map only.
     """
 
-    def __init__(self, channels: Sequence[int], width: int, extra: int = 0) -> None:
+    def __init__(
+        self, channels: Sequence[int], width: int, extra: int = 0, *, top_down: bool = True
+    ) -> None:
         super().__init__()
+        self.top_down = top_down
         self.laterals = nn.ModuleList([nn.Conv2d(c, width, 1) for c in channels])
         self.smooth = nn.ModuleList([conv_block(width, width) for _ in channels])
         inputs = [channels[-1], *[width] * extra]
@@ -95,14 +101,51 @@ class Pyramid(nn.Module):
         A further level has half the height and width of the one before, rounded up.
         """
         sums = [lateral(f) for lateral, f in zip(self.laterals, features, strict=True)]
-        for i in reversed(range(len(sums) - 1)):
-            sums[i] = sums[i] + _doubled(sums[i + 1])
+        if self.top_down:
+            for i in reversed(range(len(sums) - 1)):
+                sums[i] = sums[i] + _doubled(sums[i + 1])
         levels: list[Tensor] = [smooth(s) for smooth, s in zip(self.smooth, sums, strict=True)]
         top = features[-1]
         for block in self.extra:
             top = block(top)
             levels.append(top)
         return levels
+
+
+class ConcatPyramid(nn.Module):
+    """YOLOv3's neck (Redmon 2018, arXiv:1804.02767 [S]) with an output at every level.
+
+    A coarser level goes through 1x1, is doubled (nearest) and concatenated to the backbone's finer
+    map; each level is squeezed by 1x1, then `pairs` times widened twofold by 3x3 and squeezed again
+    [S: yolov3.cfg, 2]. [D] As many channels at every level, where darknet halves them towards the
+    finer, and ReLU for leaky ReLU.
+
+    Args:
+        channels: Of the backbone's maps, finest first.
+        width: Channels of every level.
+        pairs: Of 3x3 and 1x1 convolutions at a level.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, pairs: int = 2) -> None:
+        super().__init__()
+        inputs = [c + width for c in channels[:-1]] + [channels[-1]]
+        self.squeeze = nn.ModuleList([_squeezes(c, width, pairs) for c in inputs])
+        self.rise = nn.ModuleList([conv_block(width, width, kernel=1) for _ in channels[1:]])
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Fuse ``(N, channels[i], H_i, W_i)``, finest first, into ``(N, width, H_i, W_i)`` each."""
+        levels: list[Tensor] = [self.squeeze[-1](features[-1])]
+        for i in reversed(range(len(self.rise))):
+            above = _doubled(self.rise[i](levels[0]))
+            levels.insert(0, self.squeeze[i](torch.cat([above, features[i]], dim=1)))
+        return levels
+
+
+def _squeezes(inputs: int, width: int, pairs: int) -> nn.Sequential:
+    blocks = [conv_block(inputs, width, kernel=1)]
+    for _ in range(pairs):
+        blocks += [conv_block(width, 2 * width), conv_block(2 * width, width, kernel=1)]
+    return nn.Sequential(*blocks)
 
 
 def _doubled(values: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Show a picture at several scales: fine ones for small objects, coarse ones for large ones.
 
 The tile plan travels in the model file and says at which scale a model was trained; at how many
-scales a picture is looked at is the business of one run.
+scales a picture is looked at is the business of one run, unless the recipe and so the file say it.
 """
 
 from __future__ import annotations

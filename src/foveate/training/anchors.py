@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,12 @@ def resolve_anchors(recipe: Recipe, dataset: Dataset) -> tuple[Recipe, dict[str,
     sizes = network_sizes(recipe, dataset)
     if method.anchors == AUTO:
         levels = fit_levels(
-            sizes, method.level_strides, method.anchors_per_level, method.anchor_fit, recipe.seed
+            sizes,
+            method.level_strides,
+            method.anchors_per_level,
+            method.anchor_fit,
+            recipe.seed,
+            method.least_anchor,
         )
         method = method.model_copy(update={"anchors": format_anchors(levels)})
         recipe = recipe.model_copy(update={"method": method})
@@ -47,16 +53,37 @@ def resolve_anchors(recipe: Recipe, dataset: Dataset) -> tuple[Recipe, dict[str,
 
 
 def network_sizes(recipe: Recipe, dataset: Dataset) -> Floats:
-    """Widths and heights of the objects as the network sees them, ``(N, 2)`` network pixels."""
+    """Widths and heights of the objects as the network sees them, ``(N, 2)`` network pixels.
+
+    With a pyramid that trusts each scale with some sizes, an object is seen at the scale that it is
+    taken from: of those trusted with it, the one nearest to the tile plan's own. So templates
+    belong to scales (Hu & Ramanan 2017, "Finding Tiny Faces" [S]; there the scale is given to a
+    cluster of objects, here to each object before they are clustered [D]).
+    """
     boxes = [s.annotations.boxes[~s.annotations.ignore] for s in dataset.samples]
     corners = np.concatenate(boxes).astype(np.float64)
-    sizes: Floats = (corners[:, 2:] - corners[:, :2]) * recipe.tile_plan.scale
+    sizes: Floats = corners[:, 2:] - corners[:, :2]
+    sizes = sizes * _scales(sizes, recipe)[:, None]
     shown = sizes[(sizes > 0).all(axis=1) & np.isfinite(sizes).all(axis=1)]
     return np.minimum(shown, recipe.sampling.tile or recipe.tile_plan.size)
 
 
+def _scales(sizes: Floats, recipe: Recipe) -> Floats:
+    """Enlargement at which each object is seen, ``(N,)``, from sizes in picture pixels."""
+    own, pyramid = recipe.tile_plan.scale, recipe.pyramid
+    if pyramid is None or pyramid.sides is None:
+        return np.full(len(sizes), own)
+    scales = np.array(sorted(pyramid.scales, key=lambda scale: abs(math.log(scale / own))))
+    low, high = pyramid.sides
+    shown = np.maximum(sizes.max(axis=1), 1e-9)[:, None] * scales  # (N, S)
+    # What no scale is trusted with goes to the finest or the coarsest, which come nearest to it.
+    outside = np.maximum(np.maximum(low / shown, shown / high), 1)
+    found: Floats = scales[outside.argmin(axis=1)]
+    return found
+
+
 def fit_levels(
-    sizes: Floats, strides: Sequence[int], count: int, method: str, seed: int
+    sizes: Floats, strides: Sequence[int], count: int, method: str, seed: int, least: float = 1.0
 ) -> AnchorLevels:
     """Fit anchors to boxes, level by level.
 
@@ -71,6 +98,7 @@ def fit_levels(
             where it has none they are squares of its cells' own size.
         method: Key of `ANCHOR_FITS`.
         seed: Of the clusters' start.
+        least: Side of an anchor, network pixels.
 
     Raises:
         UsageError: If there is no box.
@@ -85,7 +113,7 @@ def fit_levels(
             fitted = fit_anchors(chosen, count, method, seed).anchors
         else:
             fitted = own * 2 ** (np.arange(count) / count)[:, None].repeat(2, axis=1)
-        fitted = np.resize(np.maximum(fitted, 1), (count, 2))
+        fitted = np.resize(np.maximum(fitted, least), (count, 2))
         levels.append(tuple((float(w), float(h)) for w, h in sorted(fitted.tolist(), key=np.prod)))
     return tuple(levels)
 

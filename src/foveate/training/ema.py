@@ -24,8 +24,11 @@ class MovingAverage:
         """Move towards `model`; the first steps move faster, so that the start is forgotten."""
         decay = min(self.decay, (1 + step) / (10 + step))
         source = model.state_dict()
+        mine, theirs = [], []
         for name, value in self.model.state_dict().items():
             if value.dtype.is_floating_point:
-                value.lerp_(source[name].to(value.dtype), 1 - decay)
+                mine.append(value)
+                theirs.append(source[name].to(value.dtype))
             else:
                 value.copy_(source[name])
+        torch._foreach_lerp_(mine, theirs, 1 - decay)

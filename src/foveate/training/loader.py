@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,8 +20,12 @@ from foveate.data.images import load_image
 from foveate.data.sampling import TileSampler, TrainingTile
 from foveate.errors import FoveateError, UsageError
 from foveate.models import Targets
-from foveate.structures import Dataset
+from foveate.structures import Dataset, FloatArray, IntArray, Sample, UInt8Image
 from foveate.training.recipe import Recipe
+
+_MOST_WORKERS = 8
+_Labels: TypeAlias = tuple[FloatArray, IntArray, FloatArray]
+"""Boxes, labels and ignored places of a tile."""
 
 
 def training_splits(data: Path) -> tuple[Dataset, Dataset | None]:
@@ -51,53 +58,116 @@ def _checked(dataset: Dataset) -> Dataset:
     return dataset
 
 
-class TileDataset(TorchDataset[tuple[Tensor, Targets]]):
-    """Tiles `first`, `first + 1`, ... of a sampler."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which tiles are drawn: of every step's batch the same part.
 
-    def __init__(self, sampler: TileSampler, first: int, count: int) -> None:
-        self.sampler, self.first, self.count = sampler, first, count
+    Attributes:
+        batch_size: Tiles of a step in all.
+        first: Of them, the first that is drawn here.
+        size: Tiles of a step that are drawn here.
+        first_step: From this step.
+        steps: In all, from the run's beginning.
+    """
+
+    batch_size: int
+    first: int
+    size: int
+    first_step: int
+    steps: int
 
     def __len__(self) -> int:
         """Tiles left to draw."""
-        return self.count
+        return max(0, self.steps - self.first_step) * self.size
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Targets]:
-        """Tile `first + index` as tensors."""
-        return to_tensors(self.sampler(self.first + index))
+    def tile(self, index: int) -> int:
+        """Number of the `index`-th tile that is drawn here."""
+        step, place = divmod(index, self.size)
+        return (self.first_step + step) * self.batch_size + self.first + place
 
 
-def to_tensors(tile: TrainingTile) -> tuple[Tensor, Targets]:
-    """A training tile as ``(H, W, C)`` uint8 and its targets."""
-    image = torch.from_numpy(np.ascontiguousarray(tile.image))
-    boxes, labels = torch.from_numpy(tile.boxes), torch.from_numpy(tile.labels)
-    return image, Targets(boxes, labels, torch.from_numpy(tile.ignore))
+class TileDataset(TorchDataset[TrainingTile | FoveateError]):
+    """The tiles of a share; where one cannot be drawn, the error, whole across processes."""
+
+    def __init__(self, sampler: TileSampler, share: Share) -> None:
+        self.sampler, self.share = sampler, share
+
+    def __len__(self) -> int:
+        """Tiles left to draw."""
+        return len(self.share)
+
+    def __getitem__(self, index: int) -> TrainingTile | FoveateError:
+        """The `index`-th tile of the share."""
+        try:
+            return self.sampler(self.share.tile(index))
+        except FoveateError as error:
+            return error
+
+
+def worker_count(recipe: Recipe) -> int:
+    """Loader processes of each device: the recipe's, or what suits this machine."""
+    if recipe.workers is not None:
+        return recipe.workers
+    if not torch.cuda.is_available():
+        return 0
+    return min(_MOST_WORKERS, max(1, ((os.cpu_count() or 1) - 1) // recipe.devices))
 
 
 def batches(
-    dataset: Dataset, recipe: Recipe, first_step: int
+    dataset: Dataset, recipe: Recipe, first_step: int, process: int = 0
 ) -> Iterator[tuple[Tensor, list[Targets]]]:
-    """Batches from step `first_step` to the last: images ``(N, H, W, C)`` uint8, and targets."""
+    """Batches from step `first_step` to the last: images ``(N, H, W, C)`` uint8, and targets.
+
+    Args:
+        dataset: Training pictures.
+        recipe: Tiles, batch, seed, processes.
+        first_step: 0, or where a run goes on.
+        process: Which of the recipe's devices draws; N is its part of the batch.
+
+    Raises:
+        FoveateError: If a picture cannot be read, when it is first drawn.
+    """
     sampler = TileSampler(
         dataset,
-        lambda sample: load_image(sample.path),
+        _read,
         recipe.sampling.tile or recipe.tile_plan.size,
         recipe.tile_plan.scale,
         recipe.sampling,
         recipe.augment,
         recipe.seed,
     )
-    first = first_step * recipe.batch_size
-    tiles = TileDataset(sampler, first, recipe.iterations * recipe.batch_size - first)
-    return iter(
-        DataLoader(
-            tiles,
-            batch_size=recipe.batch_size,
-            num_workers=recipe.workers,
-            collate_fn=_collate,
-            persistent_workers=False,
-        )
+    size = recipe.batch_size // recipe.devices
+    share = Share(recipe.batch_size, process * size, size, first_step, recipe.iterations)
+    loader: DataLoader[TrainingTile | FoveateError] = DataLoader(
+        TileDataset(sampler, share),
+        batch_size=size,
+        num_workers=worker_count(recipe),
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
     )
+    for images, tiles in loader:
+        if isinstance(tiles, FoveateError):
+            raise tiles
+        yield images, [_targets(tile) for tile in tiles]
 
 
-def _collate(items: list[tuple[Tensor, Targets]]) -> tuple[Tensor, list[Targets]]:
-    return torch.stack([image for image, _ in items]), [targets for _, targets in items]
+def _read(sample: Sample) -> UInt8Image:
+    return load_image(sample.path)
+
+
+def _collate(
+    tiles: list[TrainingTile | FoveateError],
+) -> tuple[Tensor, list[_Labels] | FoveateError]:
+    """Pixels as one tensor; labels stay arrays: between processes a tensor takes a file handle."""
+    drawn = []
+    for tile in tiles:
+        if isinstance(tile, FoveateError):
+            return torch.zeros(0), tile
+        drawn.append(tile)
+    images = torch.from_numpy(np.stack([tile.image for tile in drawn]))
+    return images, [(tile.boxes, tile.labels, tile.ignore) for tile in drawn]
+
+
+def _targets(labels: _Labels) -> Targets:
+    boxes, classes, ignore = map(torch.from_numpy, labels)
+    return Targets(boxes, classes, ignore)

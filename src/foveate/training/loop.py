@@ -8,10 +8,9 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
@@ -29,8 +28,10 @@ from foveate.training.checkpoint import (
     restore_optimiser,
     save_checkpoint,
 )
+from foveate.training.depthwise import widen_depthwise
 from foveate.training.ema import MovingAverage
 from foveate.training.loader import batches, training_splits
+from foveate.training.processes import agreed, is_first, make_fabric, one_voice, whole_batch
 from foveate.training.recipe import OptimiserConfig, Precision, Recipe
 from foveate.training.validate import validate
 
@@ -55,32 +56,56 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
         UsageError: If `out` holds a run of another recipe, or one when `resume` is False.
         FoveateError: If the loss stops being finite; the last good checkpoint is kept.
     """
+    with one_voice(recipe.devices):
+        _train(recipe, data, out, resume)
+    return out
+
+
+def _train(recipe: Recipe, data: Path, out: Path, resume: bool) -> None:
     train_set, val_set = training_splits(data)
     recipe, fits = resolve_anchors(recipe, train_set)
     trainer = Trainer(recipe, len(train_set.class_names))
-    _prepare_folder(recipe, out, resume, train_set, fits)
-    if fits:
+    first_process = is_first(recipe.devices)
+    if first_process:
+        _prepare_folder(recipe, out, resume, train_set, fits)
+    if fits and first_process:
         print(f"{recipe.name}: {in_words(fits)}", flush=True)
     first = _restore(out, recipe, trainer) if resume else 0
     trainer.start()
+    stream = agreed(batches(train_set, recipe, first, trainer.fabric.global_rank), trainer.fabric)
+    if not first_process:
+        for step, (images, targets) in enumerate(stream, start=first):
+            _stop_unless_finite(trainer.step(step, images, targets), step, out)
+        return
     run = _Run(recipe, out, trainer.model, trainer.average, trainer.optimiser)
     device = trainer.fabric.device
     with run.progress, run.writer:
-        stream = batches(train_set, recipe, first)
         for step, (images, targets) in enumerate(stream, start=first):
-            losses, total = trainer.step(step, images, targets)
-            if not torch.isfinite(total):
-                raise FoveateError(
-                    f"loss is {total.item()} at iteration {step}; the checkpoint before it is in "
-                    f"{out}. Try a lower --optimiser.learning-rate, or --precision 32-true"
-                )
-            run.after_step(step, losses, total)
+            done = trainer.step(step, images, targets)
+            _stop_unless_finite(done, step, out)
+            run.after_step(step, done.losses, done.total)
             every = recipe.validate_every
             if val_set and every and (step + 1) % every == 0 and step + 1 < recipe.iterations:
                 run.record(step + 1, val_set, device)
         if val_set:
             run.record(recipe.iterations, val_set, device)
-    return out
+
+
+class Step(NamedTuple):
+    """What one step of the optimiser gave.
+
+    Attributes:
+        losses: By name, of the whole batch.
+        total: Their sum.
+        gradient: Its norm before it was clipped; nan where the loss was not finite.
+        taken: Whether weights moved, or were left by fp16's scaling of the loss, which looks for
+            its scale. Otherwise loss or gradient is not finite.
+    """
+
+    losses: dict[str, Tensor]
+    total: Tensor
+    gradient: Tensor
+    taken: bool
 
 
 class Trainer:
@@ -93,47 +118,58 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, class_count: int) -> None:
         self.recipe = recipe
-        self.fabric = Fabric(
-            accelerator="auto", devices=1, precision=best_precision(recipe.precision)
-        )
+        self.precision = best_precision(recipe.precision)
+        self.fabric = make_fabric(recipe.devices, self.precision)
         self.fabric.seed_everything(recipe.seed, verbose=False)
         self.model = build_method(recipe, class_count)
+        if self.precision == "bf16-mixed" and not torch.cuda.is_available():
+            widen_depthwise(self.model)
         self.model.to(memory_format=torch.channels_last)
         self.average = MovingAverage(self.model, recipe.optimiser.ema)
-        self.average.model.to(self.fabric.device)
-        self.optimiser = build_optimiser(self.model, recipe.optimiser)
+        fused = self.precision != "16-mixed"  # Fabric cannot clip what is scaled in the optimiser
+        self.optimiser = build_optimiser(self.model, recipe.optimiser, fused=fused)
 
     def start(self) -> None:
-        """Move all to the device; weights and optimiser are restored before, if at all."""
-        self._wrapped, self.optimiser = self.fabric.setup(self.model, self.optimiser)
+        """Start the other processes, if any, and move all to the device.
 
-    def step(
-        self, number: int, images: Tensor, targets: list[Targets]
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """One step of the optimiser, left out where the loss is not finite.
+        Weights and optimiser are restored before, if at all.
+        """
+        self.fabric.launch()
+        model: nn.Module = self.model
+        if self.recipe.compile:
+            model = torch.compile(model)  # type: ignore[assignment]
+        self._wrapped, self.optimiser = self.fabric.setup(model, self.optimiser)
+        self.average.model.to(self.fabric.device)
+
+    def step(self, number: int, images: Tensor, targets: list[Targets]) -> Step:
+        """One step of the optimiser, left out where loss or gradient are not finite.
 
         Args:
             number: Of the step; decides the learning rate.
-            images: ``(N, H, W, C)`` uint8.
+            images: ``(N, H, W, C)`` uint8, of this process.
             targets: One an image.
-
-        Returns:
-            The losses by name, and their sum.
         """
         set_learning_rate(self.optimiser, self.recipe, number)
         device = self.fabric.device
         moved = [_moved(target, device) for target in targets]
-        losses = self.model.loss(self._wrapped(images.to(device)), moved)
+        outputs = self._wrapped(images.to(device, non_blocking=True))
+        losses = self.model.loss(*whole_batch(outputs, moved, self.fabric))
         total = torch.stack(list(losses.values())).sum()
-        if torch.isfinite(total):
-            self.optimiser.zero_grad(set_to_none=True)
-            self.fabric.backward(total)
-            self.fabric.clip_gradients(
-                self.model, self.optimiser, max_norm=self.recipe.optimiser.clip
-            )
-            self.optimiser.step()
+        if not torch.isfinite(total):
+            return Step(losses, total, total.new_tensor(math.nan), taken=False)
+        self.optimiser.zero_grad(set_to_none=True)
+        # Gradients are averaged over processes, each of which has its own tiles' part of the sum.
+        self.fabric.backward(total * self.fabric.world_size)
+        limit = self.recipe.optimiser.clip
+        gradient: Tensor = self.fabric.clip_gradients(
+            self.model, self.optimiser, max_norm=limit, error_if_nonfinite=False
+        )  # type: ignore[assignment]
+        if self.precision != "16-mixed" and not torch.isfinite(gradient):
+            return Step(losses, total, gradient, taken=False)
+        self.optimiser.step()
+        if self.fabric.is_global_zero:
             self.average.update(self.model, number)
-        return losses, total
+        return Step(losses, total, gradient, taken=True)
 
 
 def best_precision(asked: Precision) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
@@ -154,7 +190,9 @@ def build_method(recipe: Recipe, class_count: int) -> Method:
     return METHODS[recipe.method.name](recipe.method, class_count, recipe.channels)
 
 
-def build_optimiser(model: Method, config: OptimiserConfig) -> torch.optim.Optimizer:
+def build_optimiser(
+    model: Method, config: OptimiserConfig, *, fused: bool = True
+) -> torch.optim.Optimizer:
     """AdamW; decay on weights of convolutions only, the backbone at its own rate."""
     backbone = {id(p) for p in model.backbone_parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -170,6 +208,7 @@ def build_optimiser(model: Method, config: OptimiserConfig) -> torch.optim.Optim
             for (in_backbone, decays), parameters in groups.items()
         ],
         lr=config.learning_rate,
+        fused=fused,
     )
 
 
@@ -231,6 +270,7 @@ class _Run:
             val_set,
             recipe.tile_plan,
             recipe.merge,
+            pyramid=recipe.pyramid,
             device=device,
             progress=lambda count, total: self.progress.update(task, completed=count),
         )
@@ -265,7 +305,8 @@ def _restore(out: Path, recipe: Recipe, trainer: Trainer) -> int:
         return 0
     tensors, facts = read_checkpoint(out / CHECKPOINT)
     # A setting that came after the run began changes the fingerprint, and not the run.
-    same = facts.get("recipe") == recipe.fingerprint() or Recipe.from_yaml(out / RECIPE) == recipe
+    asked = recipe.fingerprint()
+    same = asked in (facts.get("recipe"), Recipe.from_yaml(out / RECIPE).fingerprint())
     if not same:
         raise UsageError(f"{out} holds a run of another recipe ({facts.get('method')}): "
                          "choose another --out")  # fmt: skip
@@ -273,6 +314,17 @@ def _restore(out: Path, recipe: Recipe, trainer: Trainer) -> int:
     trainer.average.model.load_state_dict(part(tensors, "average"))
     restore_optimiser(trainer.optimiser, tensors)
     return int(facts["iteration"])
+
+
+def _stop_unless_finite(done: Step, step: int, out: Path) -> None:
+    if done.taken:
+        return
+    what, value = ("loss", done.total) if not torch.isfinite(done.total) else (
+        "the gradient's norm", done.gradient)  # fmt: skip
+    raise FoveateError(
+        f"{what} is {value.item()} at iteration {step}; the checkpoint before it is in "
+        f"{out}. Try a lower --optimiser.learning-rate, or --precision 32-true"
+    )
 
 
 def _append_row(path: Path, row: dict[str, float]) -> None:

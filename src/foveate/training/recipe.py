@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from foveate.config import Config
 from foveate.data.augment import AugmentConfig
@@ -16,7 +16,10 @@ from foveate.data.sampling import SamplingConfig
 from foveate.errors import UsageError
 from foveate.merge.config import MergeConfig
 from foveate.models import CenterPointConfig, MethodConfig
-from foveate.tiling import TilePlan
+from foveate.tiling import Pyramid, TilePlan
+
+_OF_THE_MACHINE = {"devices", "workers"}
+"""Settings that do not decide what is learned: a run can go on with others."""
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
@@ -64,6 +67,9 @@ class Recipe(Config):
         name: Of the model.
         method: Which detector; its `name` is a row of `foveate.models.METHODS`.
         tile_plan: How pictures are shown, in training, in validation and at run time.
+        pyramid: `scales` to show whole pictures at, in place of the tile plan's, in validation and
+            by default at run time; and `sides`, the least and most length, network pixels, of the
+            longer side of a box that a scale is trusted with.
         sampling: Which tiles are drawn.
         augment: How they are varied.
         optimiser: How weights move.
@@ -76,7 +82,12 @@ class Recipe(Config):
             halves the time, and `32-true` elsewhere, where bf16 takes ten times as long.
         channels: Input channels.
         score_threshold: Default least score at run time.
-        workers: Loader processes; 0 draws tiles between steps.
+        compile: Compile the network (`torch.compile`): minutes at the start; slower steps after on
+            a processor, where we tried it, and perhaps quicker ones on a GPU.
+        devices: GPUs that share each batch, or processes where there is no GPU; `batch_size` must
+            be a multiple of it. A run can go on with another number.
+        workers: Loader processes of each device; 0 draws tiles between steps. Not given: 0 without
+            a GPU, where a step takes far longer than its tiles; with one, a core each, 8 at most.
         validate_every: Steps between validations; 0 validates at the end only.
         save_every: Steps between checkpoints.
     """
@@ -84,6 +95,7 @@ class Recipe(Config):
     name: str
     method: MethodConfig = Field(default=CenterPointConfig(), discriminator="name")
     tile_plan: TilePlan = TilePlan(size=384)
+    pyramid: Pyramid | None = None
     sampling: SamplingConfig = SamplingConfig()
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -95,7 +107,9 @@ class Recipe(Config):
     precision: Precision = "auto"
     channels: int = Field(default=3, ge=1)
     score_threshold: float = Field(default=0.3, ge=0, le=1)
-    workers: int = Field(default=0, ge=0)
+    compile: bool = False
+    devices: int = Field(default=1, ge=1)
+    workers: int | None = Field(default=None, ge=0)
     validate_every: int = Field(default=0, ge=0)
     save_every: int = Field(default=100, ge=1)
 
@@ -106,9 +120,16 @@ class Recipe(Config):
             return values
         return {"name": cls.model_fields["method"].default.name} | values
 
+    @model_validator(mode="after")
+    def _is_shared_equally(self) -> Recipe:
+        if self.batch_size % self.devices:
+            raise ValueError(f"batch_size must be a multiple of devices ({self.devices}), "
+                             f"got {self.batch_size}")  # fmt: skip
+        return self
+
     def fingerprint(self) -> str:
-        """SHA-256 of the settings, the same on every machine."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """SHA-256 of the settings that decide what is learned, the same on every machine."""
+        text = json.dumps(self.model_dump(mode="json", exclude=_OF_THE_MACHINE), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -24,13 +24,13 @@ def step_seconds(recipe: Recipe, dataset: Dataset, steps: int = 4) -> float:
         steps: Timed, after two that warm up.
     """
     recipe, _ = resolve_anchors(recipe, dataset)
-    recipe = recipe.model_copy(update={"iterations": _WARM_UP + steps})
+    recipe = recipe.model_copy(update={"iterations": _WARM_UP + steps, "devices": 1})
     trainer = Trainer(recipe, len(dataset.class_names))
     trainer.start()
     times = []
     started = time.perf_counter()
     for number, (images, targets) in enumerate(batches(dataset, recipe, 0)):
-        trainer.step(number, images, targets)[1].item()
+        trainer.step(number, images, targets).total.item()
         now = time.perf_counter()
         times.append(now - started)
         started = now

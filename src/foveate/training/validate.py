@@ -14,7 +14,7 @@ from foveate.inference.suppression import suppressed
 from foveate.merge import MergeConfig
 from foveate.models import Method
 from foveate.structures import Dataset, Detections, UInt8Image
-from foveate.tiling import TilePlan
+from foveate.tiling import Pyramid, TilePlan
 
 LEAST_SCORE = 0.01
 """AP wants the whole curve, not what a user would be shown."""
@@ -43,6 +43,7 @@ def validate(
     plan: TilePlan,
     merge: MergeConfig,
     *,
+    pyramid: Pyramid | None = None,
     device: torch.device | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Scores:
@@ -53,6 +54,7 @@ def validate(
         dataset: Labelled pictures.
         plan: How they are tiled.
         merge: How tiles are joined.
+        pyramid: Scales to show them at; None for the plan's own.
         device: Where the model is; the processor by default.
         progress: Called with pictures done and in all.
     """
@@ -65,6 +67,7 @@ def validate(
             plan,
             merge,
             score_threshold=LEAST_SCORE,
+            pyramid=None if plan.plain else pyramid,
             size_multiple=model.size_multiple,
         )
         predictions[sample.image_id] = result.detections

@@ -1,0 +1,295 @@
+"""Steps of training beside other libraries: images a second on one batch size and tile size.
+
+    python benchmarks/training.py --peer-python .venv-peers/bin/python
+
+Ours beside torchvision's RetinaNet and SSD on the same timm backbone (its maps, strides, width and
+anchors a cell), and beside Ultralytics' YOLO11n in a process of its own. Tiles are drawn once and
+held in memory; the systems take turns on the same ones, several rounds; the median counts. A step
+is forward, loss, gradients, clipping and AdamW (SGD or what it chooses in YOLO11n's own loop); ours
+and YOLO11n's keep a moving average of the weights as well, torchvision's does not. Weights are
+random. One row has our tiles drawn between steps, as on a processor in earnest, and YOLO11n one
+with its own loader, from files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from provenance import provenance
+from torch import Tensor, nn
+from torchvision.models import detection  # type: ignore[import-untyped]
+from torchvision.ops import feature_pyramid_network  # type: ignore[import-untyped]
+
+from foveate.config import write_atomically
+from foveate.data.formats import load_dataset
+from foveate.models import RetinaNetConfig, SSDConfig, Targets
+from foveate.models.backbones import Backbone, BackboneConfig
+from foveate.models.ssd import further_maps
+from foveate.structures import Dataset
+from foveate.training.loader import batches
+from foveate.training.loop import Trainer
+from foveate.training.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+METHODS = ("retinanet", "ssd", "yolov3", "center-point")
+PRECISIONS = ("32-true", "bf16-mixed")
+WARM_UP = 3
+SCALES = (1, 2 ** (1 / 3), 2 ** (2 / 3))
+Batch = tuple[Tensor, list[Targets]]
+System = tuple[dict[str, Any], Callable[[Batch], None]]
+
+
+def recipe_for(method: str, precision: str, size: int, batch: int, steps: int) -> Recipe:
+    """A run of random weights and the method's own anchors."""
+    return Recipe.from_dict(
+        {
+            "name": method,
+            "method": {"name": method, "backbone": {"weights": "none"}},
+            "tile_plan": {"size": size},
+            "iterations": steps,
+            "batch_size": batch,
+            "precision": precision,
+        }
+    )
+
+
+def ours(method: str, precision: str, size: int, batch: int, classes: int) -> System:
+    """A trainer of this library."""
+    trainer = Trainer(recipe_for(method, precision, size, batch, 10**6), classes)
+    trainer.start()
+
+    def step(data: Batch) -> None:
+        trainer.step(100, *data).total.item()
+
+    return row("foveate", method, precision), step
+
+
+class Features(nn.Module):
+    """Our backbone with a pyramid or further maps of torchvision's form."""
+
+    def __init__(self, top: Callable[[Backbone], nn.Module], channels: int) -> None:
+        super().__init__()
+        self.backbone = Backbone(BackboneConfig(weights="none", strides=(8, 16, 32)))
+        self.top, self.out_channels = top(self.backbone), channels
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        """Named maps, finest first."""
+        maps = self.backbone(images)
+        found: OrderedDict[str, Tensor] = self.top(OrderedDict(zip("012", maps, strict=True)))
+        return found
+
+
+class Further(nn.Module):
+    """Coarser maps after the backbone's."""
+
+    def __init__(self, inputs: int, config: SSDConfig) -> None:
+        super().__init__()
+        self.blocks = further_maps(inputs, config.extra_width, config.extra_levels)
+
+    def forward(self, maps: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
+        """Those given, and the further ones."""
+        found = list(maps.values())
+        for block in self.blocks:
+            found.append(block(found[-1]))
+        return OrderedDict((str(i), one) for i, one in enumerate(found))
+
+
+def torchvision_retinanet(size: int, classes: int) -> nn.Module:
+    """RetinaNet of our default's width, strides and anchors."""
+    width = RetinaNetConfig().width
+
+    def pyramid(backbone: Backbone) -> nn.Module:
+        last = backbone.channels[-1]
+        net: nn.Module = feature_pyramid_network.FeaturePyramidNetwork(
+            backbone.channels,
+            width,
+            extra_blocks=feature_pyramid_network.LastLevelP6P7(last, width),
+        )
+        return net
+
+    sizes = tuple(tuple(int(4 * stride * s) for s in SCALES) for stride in (8, 16, 32, 64, 128))
+    anchors = detection.anchor_utils.AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
+    model: nn.Module = detection.RetinaNet(
+        Features(pyramid, width),
+        classes,
+        min_size=size,
+        max_size=size,
+        anchor_generator=anchors,
+        head=detection.retinanet.RetinaNetHead(width, 9, classes),
+    )
+    return model
+
+
+def torchvision_ssd(size: int, classes: int) -> nn.Module:
+    """SSD of our default's maps and six anchors a cell."""
+    config = SSDConfig()
+    features = Features(lambda backbone: Further(backbone.channels[-1], config), config.extra_width)
+    channels = [*features.backbone.channels, *[config.extra_width] * config.extra_levels]
+    anchors = detection.anchor_utils.DefaultBoxGenerator(
+        [[2, 3]] * len(channels), steps=list(config.level_strides)
+    )
+    head = detection.ssd.SSDHead(channels, anchors.num_anchors_per_location(), classes + 1)
+    model: nn.Module = detection.ssd.SSD(features, anchors, (size, size), classes + 1, head=head)
+    return model
+
+
+def torchvision(method: str, precision: str, size: int, classes: int) -> System:
+    """A plain loop around torchvision's model, with its weights in channels last."""
+    make = {"retinanet": torchvision_retinanet, "ssd": torchvision_ssd}[method]
+    model = make(size, classes).train().to(memory_format=torch.channels_last)
+    background = 1 if method == "ssd" else 0
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def step(data: Batch) -> None:
+        images = list((data[0].permute(0, 3, 1, 2).float() / 255).unbind(0))
+        targets = [{"boxes": t.boxes, "labels": t.labels + background} for t in data[1]]
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            losses = model(images, targets)
+        total = torch.stack([value.float() for value in losses.values()]).sum()
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimiser.step()
+        total.item()
+
+    return row("torchvision", method, precision), step
+
+
+def row(system: str, method: str, precision: str, drawn: str = "in memory") -> dict[str, Any]:
+    """What a row is of."""
+    return {"system": system, "method": method, "precision": precision, "tiles": drawn}
+
+
+def in_memory(dataset: Dataset, size: int, batch: int, steps: int) -> list[Batch]:
+    """The batches of some steps, without boxes of no width, which torchvision refuses."""
+    recipe = recipe_for("retinanet", "32-true", size, batch, steps)
+    return [
+        (images, [_solid(t) for t in targets]) for images, targets in batches(dataset, recipe, 0)
+    ]
+
+
+def _solid(targets: Targets) -> Targets:
+    solid = ((targets.boxes[:, 2:] - targets.boxes[:, :2]) > 0).all(dim=1)
+    return Targets(targets.boxes[solid], targets.labels[solid], targets.ignore)
+
+
+def in_turn(systems: Sequence[System], data: Sequence[Batch]) -> list[list[float]]:
+    """Seconds of the steps of every system on all batches; the first are not counted.
+
+    Not step by step: the systems have more kernels together than oneDNN keeps, and would make
+    theirs anew at every step, which no training does.
+    """
+    return [[_seconds(step, batch) for batch in data][WARM_UP:] for _, step in systems]
+
+
+def _seconds(step: Callable[[Batch], None], batch: Batch) -> float:
+    started = time.perf_counter()
+    step(batch)
+    return time.perf_counter() - started
+
+
+def with_loader(dataset: Dataset, size: int, batch: int, steps: int) -> list[float]:
+    """Seconds of our steps with their tiles drawn between."""
+    recipe = recipe_for("retinanet", "bf16-mixed", size, batch, WARM_UP + steps)
+    _, step = ours("retinanet", "bf16-mixed", size, batch, len(dataset.class_names))
+    times, started = [], time.perf_counter()
+    for data in batches(dataset, recipe, 0):
+        step(data)
+        times.append(time.perf_counter() - started)
+        started = time.perf_counter()
+    return times[WARM_UP:]
+
+
+def write_yolo(data: Sequence[Batch], folder: Path, names: Sequence[str]) -> Path:
+    """The same tiles as files in YOLO's layout."""
+    for kind in ("images", "labels"):
+        (folder / kind / "train").mkdir(parents=True)
+    for number, (image, one) in enumerate(
+        (i, t) for images, ts in data for i, t in zip(images, ts, strict=True)
+    ):
+        side = image.shape[0]
+        cv2.imwrite(str(folder / f"images/train/{number:05d}.png"), image.numpy()[..., ::-1])
+        middle, extent = (
+            (one.boxes[:, :2] + one.boxes[:, 2:]) / 2,
+            one.boxes[:, 2:] - one.boxes[:, :2],
+        )
+        table = torch.cat([one.labels[:, None], middle / side, extent / side], dim=1).tolist()
+        lines = [f"{int(label)} {' '.join(f'{v:.6f}' for v in box)}" for label, *box in table]
+        (folder / f"labels/train/{number:05d}.txt").write_text("\n".join(lines))
+    config = folder / "data.yaml"
+    config.write_text(f"path: {folder}\ntrain: images/train\nval: images/train\n"
+                      f"names: {json.dumps(list(names))}\n")  # fmt: skip
+    return config
+
+
+def yolo(python: Path, data: Path, size: int, batch: int, threads: int) -> dict[str, list[float]]:
+    """Seconds of the peer's steps, alone and with its loader."""
+    script = ROOT / "benchmarks" / "peers" / "train_step_peers.py"
+    command = [python, script, data, "--size", size, "--batch", batch, "--threads", threads]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run([str(part) for part in command], env=environment, check=True,
+                          stdout=subprocess.PIPE, text=True)  # fmt: skip
+    found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return {name: times[WARM_UP:] for name, times in found.items()}
+
+
+def measured(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """All rows, by turns: our and torchvision's steps, our loader, the peer's process."""
+    everything = Path(os.environ.get("FOVEATE_DATA", ROOT.parent / "shared" / "data"))
+    dataset = load_dataset(everything / "nuclei" / "train.json")
+    classes, size, batch = len(dataset.class_names), args.size, args.batch
+    systems = [ours(m, p, size, batch, classes) for m in METHODS for p in PRECISIONS]
+    systems += [torchvision(m, p, size, classes) for m in METHODS[:2] for p in PRECISIONS]
+    data = in_memory(dataset, size, batch, WARM_UP + args.steps)
+    facts = [facts for facts, _ in systems]
+    facts.append(row("foveate", "retinanet", "bf16-mixed", "drawn between steps"))
+    facts += [row("Ultralytics", "yolo11n", "32-true", t) for t in ("in memory", "from files")]
+    seconds: list[list[float]] = [[] for _ in facts]
+    for _ in range(args.rounds):
+        found = in_turn(systems, data)
+        found.append(with_loader(dataset, size, batch, args.steps))
+        if args.peer_python:
+            with tempfile.TemporaryDirectory() as folder:
+                config = write_yolo(data, Path(folder), dataset.class_names)
+                peer = yolo(args.peer_python, config, size, batch, args.threads)
+            found += [peer["step"], peer["all"]]
+        for times, new in zip(seconds, found, strict=False):
+            times += new
+    return [
+        one | {"seconds": round(statistics.median(times), 4), "steps": len(times),
+               "images_per_second": round(batch / statistics.median(times), 3)}
+        for one, times in zip(facts, seconds, strict=True) if times
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Measure and write ``benchmarks/results/training.json``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer-python", type=Path, help="of the peers' environment")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=12, help="timed, of each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/training.json")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    report = {"rows": measured(args), "size": args.size, "batch": args.batch,
+              "threads": args.threads, "provenance": provenance(0, args.peer_python)}  # fmt: skip
+    write_atomically(args.out, (json.dumps(report, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

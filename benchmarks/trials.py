@@ -1,0 +1,225 @@
+"""Train one trial, show it held-out pictures, keep what came out: every step is resumed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from claims import SHOWINGS, TRIALS, Trial
+
+from foveate.config import write_atomically
+from foveate.data.formats import load_dataset
+from foveate.data.images import open_image
+from foveate.data.pitch import PitchConfig, write_dataset
+from foveate.evaluation import evaluate_detections, read_predictions, to_coco_results
+from foveate.export.onnx import export_run, load_run
+from foveate.inference.onnx_detector import OnnxDetector
+from foveate.inference.settings import Options, run_settings, runner
+from foveate.structures import Dataset, Detections
+from foveate.tiling import TilePlan
+from foveate.training.loop import FACTS, train
+from foveate.training.recipe import Recipe, load_recipe
+from foveate.training.validate import LEAST_SCORE, validate
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is spent on each trial.
+
+    Attributes:
+        name: `smoke`, `cpu` or `gpu`.
+        iterations: Steps of training.
+        batch_size: Tiles a step.
+        tile: Side of a tile, network pixels, in training and at test.
+        seeds: A training for each.
+        settings: Further settings of all recipes.
+        compared: Pictures on which the AP of torch and of the runtime are set side by side.
+        pitch: Everything is learned on so many rendered pictures; 0 takes the trial's own data.
+    """
+
+    name: str
+    iterations: int
+    batch_size: int
+    tile: int
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Any]
+    compared: int = 20
+    pitch: int = 0
+
+
+SHORT = {"optimiser": {"warmup": 40, "ema": 0.99}, "save_every": 50}
+TINY = {"method": {"backbone": {"weights": "none"}, "max_detections": 50}}
+SCALES = {
+    "smoke": Scale("smoke", 3, 2, 128, (0,), SHORT | TINY, compared=1, pitch=2),
+    "cpu": Scale("cpu", 400, 8, 256, (0,), SHORT),
+    "gpu": Scale("gpu", 2500, 16, 384, (0, 1, 2), {"optimiser": {"warmup": 100, "ema": 0.998}}),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a trained model found in the held-out pictures.
+
+    Attributes:
+        dataset: The pictures and their labels.
+        found: Image id to detections.
+        row: Scores, seconds a picture, scale of showing.
+    """
+
+    dataset: Dataset
+    found: Mapping[int, Detections]
+    row: dict[str, Any]
+
+
+class Workshop:
+    """Trains and shows at one scale.
+
+    Args:
+        scale: How much is spent.
+        data: Folder of the data sets.
+        runs: Where run folders are kept.
+        anew: Remove what earlier runs of this scale left there.
+    """
+
+    def __init__(self, scale: Scale, data: Path, runs: Path, *, anew: bool = False) -> None:
+        self.scale, self.data, self.runs = scale, data, runs / scale.name
+        if anew and self.runs.is_dir():
+            shutil.rmtree(self.runs)
+
+    def splits(self, trial: Trial) -> tuple[Path, Path]:
+        """Label files of the pictures to learn from, and of those held out."""
+        if not self.scale.pitch:
+            return self.data / trial.data / "train.json", self.data / trial.data / "val.json"
+        config = PitchConfig(width=480, height=270)
+        files = []
+        for seed, name in ((0, "train"), (1000, "val")):
+            folder = self.runs / f"pitch-{name}"
+            if not folder.is_dir():
+                write_dataset(folder, self.scale.pitch, seed, config)
+            files.append(folder / "annotations.json")
+        return files[0], files[1]
+
+    def trained(self, name: str, seed: int) -> Path:
+        """The run folder of a trial, with its model file; trained now or before."""
+        trial, out = TRIALS[name], self._folder(name, seed)
+        if not (out / "model.onnx").is_file():
+            started = time.perf_counter()
+            recipe = recipe_of(name, self.scale, load_dataset(self.splits(trial)[0]))
+            recipe = recipe.model_copy(update={"seed": seed})
+            train(recipe, self.splits(trial)[0], out)
+            export_run(out, out / "model.onnx")
+            print(f"{name}: trained in {time.perf_counter() - started:.0f} s", flush=True)
+        return out
+
+    def shown(self, name: str, seed: int) -> Shown:
+        """A showing of `SHOWINGS`; taken now or before."""
+        showing = SHOWINGS[name]
+        out = self.trained(showing.trial, seed)
+        held_out = load_dataset(self.splits(TRIALS[showing.trial])[1])
+        path = out / f"{name}.json"
+        if not path.is_file():
+            self._show(out, held_out, showing.options, path)
+        kept = json.loads(path.read_text())
+        found = read_predictions(out / f"{name}-found.json", held_out)
+        return Shown(held_out, found, kept)
+
+    def facts(self, name: str, seed: int) -> dict[str, Any]:
+        """Of a training: parameters, seconds, and AP by torch and by the runtime side by side."""
+        path = self.trained(name, seed) / "trial.json"
+        if not path.is_file():
+            facts = self._facts(self.trained(name, seed), self.shown(name, seed))
+            write_atomically(path, json.dumps(facts).encode())
+        return dict(json.loads(path.read_text()))
+
+    def _facts(self, run: Path, shown: Shown) -> dict[str, Any]:
+        model, recipe, _ = load_run(run)
+        few = replace(shown.dataset, samples=shown.dataset.samples[: self.scale.compared])
+        found = {sample.image_id: shown.found[sample.image_id] for sample in few.samples}
+        log = (run / "log.csv").open(encoding="utf-8")
+        with log:
+            *_, last = csv.DictReader(log)
+        return {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "train_seconds": float(last["seconds"]),
+            "AP_torch": validate(
+                model, few, recipe.tile_plan, recipe.merge, pyramid=recipe.pyramid
+            ).overall["AP"],
+            "AP_runtime": evaluate_detections(few, found).overall["AP"],
+            "compared_pictures": len(few),
+            "tile_plan": recipe.tile_plan.model_dump(mode="json"),
+            "anchors": json.loads((run / FACTS).read_text()).get("anchors"),
+        }
+
+    def _folder(self, name: str, seed: int) -> Path:
+        return self.runs / f"{name}-{seed}"
+
+    def _show(self, run: Path, held_out: Dataset, options: Options, path: Path) -> None:
+        """Detect in every held-out picture; write detections, scores and times."""
+        detector = OnnxDetector(run / "model.onnx", threads=os.cpu_count() or 1)
+        settings = run_settings(detector, options | Options(threshold=LEAST_SCORE))
+        look = runner(detector, settings)
+        found, cpu, wall = {}, [], []
+        for sample in [held_out.samples[0], *held_out.samples]:  # the first is a warm-up
+            started = time.perf_counter(), time.process_time()
+            found[sample.image_id] = look(open_image(sample.path)).detections
+            wall.append(time.perf_counter() - started[0])
+            cpu.append(time.process_time() - started[1])
+        scores = evaluate_detections(held_out, found)
+        row = {
+            **scores.flat(),
+            "by_class": {name: own["AP"] for name, own in scores.by_class.items()},
+            "objects_by_size": dict(scores.objects_by_size),
+            "images": len(held_out),
+            "shown": str(settings),
+            "cpu_seconds_per_image": float(np.mean(cpu[1:])),
+            "wall_seconds_per_image": float(np.mean(wall[1:])),
+        }
+        results = to_coco_results(held_out, found)
+        write_atomically(path.with_name(f"{path.stem}-found.json"), json.dumps(results).encode())
+        write_atomically(path, json.dumps(row).encode())
+
+
+def recipe_of(name: str, scale: Scale, train_set: Dataset) -> Recipe:
+    """The recipe of a trial at a scale.
+
+    A trial's `plain` is the side that a whole picture is squeezed into: its tiles are then drawn
+    at the median of the pictures' own reductions.
+    """
+    trial = TRIALS[name]
+    settings = dict(trial.settings)
+    base = load_recipe(trial.recipe).model_dump(mode="json")
+    size = {
+        "name": name,
+        "iterations": scale.iterations,
+        "batch_size": scale.batch_size,
+        "tile_plan": {"size": scale.tile, "overlap": 0.25},
+        "sampling": {"tile": scale.tile},
+    }
+    side = settings.pop("plain", None)
+    if side is not None:
+        longest = [max(s.width, s.height) for s in train_set.samples]
+        squeezed = float(np.median([side / one for one in longest]))
+        plan = TilePlan(size=side, scale=round(squeezed, 4), plain=True)
+        settings["tile_plan"] = plan.model_dump(mode="json")
+    for over in (size, scale.settings, settings):
+        base = laid_over(base, over)
+    return Recipe.from_dict(base, origin=name)
+
+
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with others in their place, key by key."""
+    merged = dict(base)
+    for key, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = laid_over(base[key], value) if nested else value
+    return merged
