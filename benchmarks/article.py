@@ -96,7 +96,8 @@ class Report:
             print(name, self.values["claims"][name]["differences"], flush=True)
         else:
             series = SERIES[name]
-            self._measure(list(series.showings.values()), workshop)
+            known = self.values["showings"]
+            self._measure([n for n in series.showings.values() if n not in known], workshop)
             first = TRIALS[SHOWINGS[next(iter(series.showings.values()))].trial]
             self.values["series"][name] = {
                 "showings": dict(series.showings),

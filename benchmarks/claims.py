@@ -104,6 +104,8 @@ TRIALS: dict[str, Trial] = {
     "yolov3-focal": Trial("yolov3", "nuclei", _method(class_loss="focal")),
     "yolov3-ball": Trial("yolov3", "tennis-ball"),
     "yolov3-ball-default": Trial("yolov3", "tennis-ball", _method(anchors="default")),
+    "yolov3-ball-single": Trial("yolov3", "tennis-ball", _method(anchors_per_level=1)),
+    "yolov3-ball-lenient": Trial("yolov3", "tennis-ball", _method(ignore_iou=0.5)),
     "ssd": Trial("ssd", "nuclei"),
     "ssd-flat": Trial("ssd", "nuclei", _method(smoothing=True)),
     "ssd-pyramid": Trial("ssd", "nuclei", _method(smoothing=True, top_down=True)),
@@ -207,6 +209,12 @@ SERIES: dict[str, Series] = {
     "scale-large": Series(
         "Pictures shown larger and smaller, in training and at test: large objects (vhr10).",
         {f"x{s:g}": "vhr10-retinanet" + ("" if s == 0.5 else f"-x{s:g}") for s in SCALES},
+    ),
+    "anchors-ball": Series(
+        "YOLOv3's anchors where all objects are alike (tennis-ball).",
+        {"default, 3 a level": "yolov3-ball-default", "fitted, 3 a level": "yolov3-ball",
+         "fitted, 1 a level": "yolov3-ball-single",
+         "fitted, 3 a level, silent from IoU .5": "yolov3-ball-lenient"},
     ),
     "baselines-nuclei": Series(
         "The baselines by object size, nuclei.",

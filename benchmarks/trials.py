@@ -24,7 +24,6 @@ from foveate.export.onnx import export_run, load_run
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.settings import Options, run_settings, runner
 from foveate.structures import Dataset, Detections
-from foveate.tiling import TilePlan
 from foveate.training.loop import FACTS, train
 from foveate.training.recipe import Recipe, load_recipe
 from foveate.training.validate import LEAST_SCORE, validate
@@ -114,7 +113,7 @@ class Workshop:
         trial, out = TRIALS[name], self._folder(name, seed)
         if not (out / "model.onnx").is_file():
             started = time.perf_counter()
-            recipe = recipe_of(name, self.scale, load_dataset(self.splits(trial)[0]))
+            recipe = recipe_of(name, self.scale)
             recipe = recipe.model_copy(update={"seed": seed})
             train(recipe, self.splits(trial)[0], out)
             export_run(out, out / "model.onnx")
@@ -189,12 +188,8 @@ class Workshop:
         write_atomically(path, json.dumps(row).encode())
 
 
-def recipe_of(name: str, scale: Scale, train_set: Dataset) -> Recipe:
-    """The recipe of a trial at a scale.
-
-    A trial's `plain` is the side that a whole picture is squeezed into: its tiles are then drawn
-    at the median of the pictures' own reductions.
-    """
+def recipe_of(name: str, scale: Scale) -> Recipe:
+    """The recipe of a trial at a scale."""
     trial = TRIALS[name]
     settings = dict(trial.settings)
     base = load_recipe(trial.recipe).model_dump(mode="json")
@@ -207,10 +202,7 @@ def recipe_of(name: str, scale: Scale, train_set: Dataset) -> Recipe:
     }
     side = settings.pop("plain", None)
     if side is not None:
-        longest = [max(s.width, s.height) for s in train_set.samples]
-        squeezed = float(np.median([side / one for one in longest]))
-        plan = TilePlan(size=side, scale=round(squeezed, 4), plain=True)
-        settings["tile_plan"] = plan.model_dump(mode="json")
+        settings["tile_plan"] = {"size": side, "plain": True}
     for over in (size, scale.settings, settings):
         base = laid_over(base, over)
     return Recipe.from_dict(base, origin=name)

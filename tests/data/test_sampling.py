@@ -158,3 +158,16 @@ def test_pictures_with_a_rare_class_are_drawn_more_often() -> None:
     draw = TileSampler(dataset, lambda _: image, 32, 1.0, config, STILL, seed=0)
     drawn = [label for i in range(600) for label in draw(i).labels.tolist()]
     assert drawn.count(1) / len(drawn) == pytest.approx(6 / 18, abs=0.07)
+
+
+def test_each_picture_can_have_a_scale_of_its_own() -> None:
+    small, image = scene(96, 64)
+    (sample,) = small.samples
+    twice = Sample(Path("twice.png"), 2, 192, 128, sample.annotations)
+    dataset = Dataset("two", ("even", "odd"), (1, 2), (sample, twice))
+    shown = {96: image, 192: np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)}
+    scales = np.array([1.0, 0.5])
+    config = SamplingConfig(size_power=0)
+    draw = TileSampler(dataset, lambda s: shown[s.width], 96, scales, config, STILL, seed=0)
+    sides = {round(float(np.diff(draw(i).boxes[:, ::2]).max())) for i in range(12)}
+    assert sides == {10, 5}  # of the one as it is, of the other at half its size

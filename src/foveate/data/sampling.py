@@ -94,7 +94,7 @@ class TileSampler:
         dataset: Labelled pictures; those that cannot be read raise when first drawn.
         read_image: Gives the pixels of a sample, ``(H, W, C)`` uint8.
         size: Side of a tile, network pixels; the tile plan's.
-        scale: Enlargement, the tile plan's; varied by `augment`.
+        scales: Enlargement of each picture, ``(S,)``, or of all; varied by `augment`.
         sampling: Which tiles.
         augment: How they are varied.
         seed: Together with i determines the tile.
@@ -105,18 +105,19 @@ class TileSampler:
         dataset: Dataset,
         read_image: Callable[[Sample], UInt8Image],
         size: int,
-        scale: float,
+        scales: float | NDArray[np.float64],
         sampling: SamplingConfig,
         augment: AugmentConfig,
         seed: int,
     ) -> None:
-        self.dataset, self.size, self.scale, self.seed = dataset, size, scale, seed
+        self.dataset, self.size, self.seed = dataset, size, seed
         self.sampling, self.augment = sampling, augment
         self._read = read_image
         self._cache: OrderedDict[int, UInt8Image] = OrderedDict()
         self._cached_bytes = 0
-        region = (size / scale) ** 2
-        tiles = np.array([max(1.0, s.width * s.height / region) for s in dataset.samples])
+        sides = np.array([(s.width, s.height) for s in dataset.samples], np.float64)  # (S, 2)
+        self._scales = np.broadcast_to(scales, len(sides))
+        tiles = np.maximum(1.0, sides.prod(axis=1) * (self._scales / size) ** 2)
         weights = tiles**sampling.size_power * repeat_factors(dataset, sampling.repeat_below)
         self._weights = weights / weights.sum()
 
@@ -125,7 +126,7 @@ class TileSampler:
         rng = np.random.default_rng((self.seed, index))
         row = int(rng.choice(len(self._weights), p=self._weights))
         sample, image = self.dataset.samples[row], self._image(row)
-        linear = draw_linear_map(self.augment, self.scale, rng)
+        linear = draw_linear_map(self.augment, float(self._scales[row]), rng)
         centre = self._draw_centre(sample, linear, rng)
         size = self.size
         tile = warp_image(image, linear, centre, size)

@@ -19,7 +19,7 @@ from foveate.inspection.coverage import Coverage, cover, plan_cost, whole_object
 from foveate.inspection.crowding import Crowding
 from foveate.inspection.findings import number, plural
 from foveate.inspection.objects import Floats, Objects, weighted_quantile
-from foveate.inspection.sizes import network_scale, network_sides
+from foveate.inspection.sizes import network_sides
 from foveate.structures import IntArray
 from foveate.tiling import TilePlan
 
@@ -116,7 +116,7 @@ def advise(objects: Objects, crowding: Crowding, anchors: int = 9, seed: int = 0
     plan, about_tiles = _advise_tiles(objects, scale)
     coverage = cover(objects, plan)
     most = _round_up(1.5 * coverage.most_in_a_tile, 50)
-    sizes = objects.sizes * network_scale(objects, plan)[objects.picture][:, None]
+    sizes = objects.sizes * plan.enlargements(objects.image_sizes)[objects.picture][:, None]
     fits = {method: fit_anchors(sizes, anchors, method, seed) for method in ("kmeans", "kmedoids")}
     before = judge_anchors(sizes, YOLOV3_ANCHORS)
     repeat_below, about_balance = _advise_balance(objects)

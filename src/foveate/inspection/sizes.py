@@ -103,17 +103,9 @@ class View:
         }
 
 
-def network_scale(objects: Objects, plan: TilePlan) -> Floats:
-    """Enlargement of each picture, ``(I,)``: network pixels a picture pixel."""
-    if plan.plain:
-        scale: Floats = plan.size / objects.image_sizes.max(axis=1, initial=1)
-        return scale
-    return np.full(len(objects.image_sizes), plan.scale)
-
-
 def network_sides(objects: Objects, plan: TilePlan) -> Floats:
     """Side of each object as the network sees it, ``(N,)`` network pixels."""
-    sides: Floats = objects.sides * network_scale(objects, plan)[objects.picture]
+    sides: Floats = objects.sides * plan.enlargements(objects.image_sizes)[objects.picture]
     return sides
 
 

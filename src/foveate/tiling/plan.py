@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Annotated, NamedTuple, TypeAlias
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from foveate.config import Config
@@ -58,6 +60,15 @@ class TilePlan(Config):
     def overlap_pixels(self) -> int:
         """Least overlap of neighbouring tiles, network pixels."""
         return round(self.overlap * self.size) if self.overlap < 1 else int(self.overlap)
+
+    def enlargements(self, image_sizes: ArrayLike) -> NDArray[np.float64]:
+        """How much each picture is enlarged, ``(S,)``; a plain plan makes it fill one tile.
+
+        Args:
+            image_sizes: ``(S, 2)`` width and height, picture pixels.
+        """
+        sides = np.asarray(image_sizes, np.float64).reshape(-1, 2)
+        return self.size / sides.max(axis=1) if self.plain else np.full(len(sides), self.scale)
 
 
 def plan_tiles(width: int, height: int, plan: TilePlan, multiple: int = 32) -> list[Tile]:

@@ -63,17 +63,22 @@ def network_sizes(recipe: Recipe, dataset: Dataset) -> Floats:
     boxes = [s.annotations.boxes[~s.annotations.ignore] for s in dataset.samples]
     corners = np.concatenate(boxes).astype(np.float64)
     sizes: Floats = corners[:, 2:] - corners[:, :2]
-    sizes = sizes * _scales(sizes, recipe)[:, None]
+    of_picture = recipe.tile_plan.enlargements([(s.width, s.height) for s in dataset.samples])
+    own = of_picture.repeat([len(b) for b in boxes])
+    sizes = sizes * _scales(sizes, own, recipe)[:, None]
     shown = sizes[(sizes > 0).all(axis=1) & np.isfinite(sizes).all(axis=1)]
     return np.minimum(shown, recipe.sampling.tile or recipe.tile_plan.size)
 
 
-def _scales(sizes: Floats, recipe: Recipe) -> Floats:
-    """Enlargement at which each object is seen, ``(N,)``, from sizes in picture pixels."""
-    own, pyramid = recipe.tile_plan.scale, recipe.pyramid
-    if pyramid is None or pyramid.sides is None:
-        return np.full(len(sizes), own)
-    scales = np.array(sorted(pyramid.scales, key=lambda scale: abs(math.log(scale / own))))
+def _scales(sizes: Floats, own: Floats, recipe: Recipe) -> Floats:
+    """Enlargement at which each object is seen, ``(N,)``, from sizes in picture pixels.
+
+    `own` is that of the tile plan, ``(N,)``.
+    """
+    plan, pyramid = recipe.tile_plan, recipe.pyramid
+    if plan.plain or pyramid is None or pyramid.sides is None:
+        return own
+    scales = np.array(sorted(pyramid.scales, key=lambda scale: abs(math.log(scale / plan.scale))))
     low, high = pyramid.sides
     shown = np.maximum(sizes.max(axis=1), 1e-9)[:, None] * scales  # (N, S)
     # What no scale is trusted with goes to the finest or the coarsest, which come nearest to it.

@@ -131,7 +131,7 @@ def batches(
         dataset,
         _read,
         recipe.sampling.tile or recipe.tile_plan.size,
-        recipe.tile_plan.scale,
+        recipe.tile_plan.enlargements([(s.width, s.height) for s in dataset.samples]),
         recipe.sampling,
         recipe.augment,
         recipe.seed,
