@@ -24,6 +24,7 @@ from foveate.export.onnx import export_run, load_run
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.settings import Options, run_settings, runner
 from foveate.structures import Dataset, Detections
+from foveate.tiling.pyramid import Pyramid, plan_pyramid
 from foveate.training.loop import FACTS, train
 from foveate.training.recipe import Recipe, load_recipe
 from foveate.training.validate import LEAST_SCORE, validate
@@ -42,7 +43,8 @@ class Scale:
         tile: Side of a tile, network pixels, in training and at test.
         seeds: A training for each.
         settings: Further settings of all recipes.
-        compared: Pictures on which the AP of torch and of the runtime are set side by side.
+        compared: Tiles of the pictures on which the AP of torch and of the runtime are set side by
+            side; the first picture at least.
         pitch: Everything is learned on so many rendered pictures; 0 takes the trial's own data.
     """
 
@@ -52,7 +54,7 @@ class Scale:
     tile: int
     seeds: tuple[int, ...]
     settings: Mapping[str, Any]
-    compared: int = 20
+    compared: int = 3000
     pitch: int = 0
 
 
@@ -142,7 +144,7 @@ class Workshop:
 
     def _facts(self, run: Path, shown: Shown) -> dict[str, Any]:
         model, recipe, _ = load_run(run)
-        few = replace(shown.dataset, samples=shown.dataset.samples[: self.scale.compared])
+        few = first_pictures(shown.dataset, recipe, self.scale.compared)
         found = {sample.image_id: shown.found[sample.image_id] for sample in few.samples}
         log = (run / "log.csv").open(encoding="utf-8")
         with log:
@@ -186,6 +188,17 @@ class Workshop:
         results = to_coco_results(held_out, found)
         write_atomically(path.with_name(f"{path.stem}-found.json"), json.dumps(results).encode())
         write_atomically(path, json.dumps(row).encode())
+
+
+def first_pictures(dataset: Dataset, recipe: Recipe, most_tiles: int) -> Dataset:
+    """As many of the first pictures as have so many tiles together; one at least."""
+    kept, tiles = 1, 0
+    pyramid = recipe.pyramid or Pyramid(scales=(recipe.tile_plan.scale,))
+    for number, sample in enumerate(dataset.samples, start=1):
+        tiles += len(plan_pyramid(sample.width, sample.height, recipe.tile_plan, pyramid))
+        if tiles <= most_tiles:
+            kept = number
+    return replace(dataset, samples=dataset.samples[:kept])
 
 
 def recipe_of(name: str, scale: Scale) -> Recipe:
