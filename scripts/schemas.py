@@ -23,12 +23,14 @@ class Setting:
         kind: Its type, as written.
         default: Its default, as written; None if a value is needed.
         meaning: Its line in the docstring.
+        home: The module that it is written in.
     """
 
     name: str
     kind: str
     default: str | None
     meaning: str
+    home: str = ""
 
     @property
     def is_nested(self) -> bool:
@@ -54,7 +56,7 @@ def read_settings(module: str, name: str) -> list[Setting]:
     constants = _constants(home)
     own = {
         key: Setting(
-            key, ast.unparse(node.annotation), _default(node.value, constants), meaning[key]
+            key, ast.unparse(node.annotation), _default(node.value, constants), meaning[key], home
         )
         for node in found.body
         if isinstance(node, ast.AnnAssign)
@@ -72,14 +74,13 @@ def walk_settings(module: str, name: str, path: str = "") -> Iterator[tuple[str,
         with the defaults they have there. Where a key may hold one of several classes, each is
         named in brackets: ``method[retinanet].backbone``.
     """
-    home, _ = _find(module, name)
     settings = read_settings(module, name)
     yield path, settings
     for setting in settings:
         if not setting.is_nested:
             continue
         inner = f"{path}.{setting.name}" if path else setting.name
-        for its_home, choice in _choices(home, setting.kind):
+        for its_home, choice in _choices(setting.home, setting.kind):
             label = f"{inner}[{_name_of(its_home, choice)}]" if choice != setting.kind else inner
             for place, fields in walk_settings(its_home, choice, label):
                 yield place, _as_there(fields, setting, choice) if place == label else fields

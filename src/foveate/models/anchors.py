@@ -6,6 +6,7 @@ Shapes: A = anchors of a cell, R = anchors of all cells of all levels.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from foveate.config import Config
 from foveate.errors import UsageError
+from foveate.models.backbones import BackboneConfig
+from foveate.models.pixels import Exposure
 
 AnchorLevels: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
 """Width and height of each anchor of each level, network pixels, finest level first."""
@@ -32,6 +35,8 @@ class AnchoredConfig(Config):
     """Settings that every one-stage method with anchors has.
 
     Attributes:
+        backbone: Its strides are those of the finer maps that have anchors.
+        exposure: See `Pixels`.
         anchors: `default` is the method's own; `auto` fits them to the training pictures, and the
             run folder's recipe says what came out; or widths and heights in network pixels, as in
             `10x13,16x30; 30x61,62x45`, with a `;` between levels, finest first.
@@ -43,6 +48,8 @@ class AnchoredConfig(Config):
         max_detections: Most boxes one tile can give.
     """
 
+    backbone: BackboneConfig = BackboneConfig(strides=(8, 16, 32))
+    exposure: Exposure = "fixed"
     anchors: str = DEFAULT
     anchor_fit: Literal["kmeans", "kmedoids"] = "kmeans"
     anchors_per_level: int = Field(default=3, ge=1, le=32)
@@ -52,14 +59,14 @@ class AnchoredConfig(Config):
     max_detections: int = Field(default=300, ge=1)
 
     @property
+    @abstractmethod
     def level_strides(self) -> tuple[int, ...]:
         """Of the maps that have anchors, network pixels, finest first."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def default_anchors(self) -> AnchorLevels:
         """The method's own."""
-        raise NotImplementedError
 
     @property
     def anchor_sizes(self) -> AnchorLevels:
@@ -88,6 +95,11 @@ class AnchoredConfig(Config):
             raise ValueError("anchors: every level needs as many as the others, got "
                              f"{', '.join(map(str, counts))}")  # fmt: skip
         return self
+
+
+def with_further(strides: tuple[int, ...], further: int) -> tuple[int, ...]:
+    """Strides of a backbone's maps and of `further` ones, each twice the one before."""
+    return (*strides, *(strides[-1] * 2**n for n in range(1, further + 1)))
 
 
 def parse_anchors(text: str) -> AnchorLevels:

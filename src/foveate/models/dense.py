@@ -15,12 +15,49 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foveate.losses import MatchingConfig, match_anchors
-from foveate.models.method import Decoded, Targets
+from foveate.models.anchors import AnchoredConfig, AnchorGrid
+from foveate.models.backbones import Backbone, BackboneConfig
+from foveate.models.method import Decoded, Method, Targets
+from foveate.models.pixels import Pixels
 
 _MOST_GROWTH = math.log(1000 / 16)
 """Of a box over its anchor, logarithm [S: Faster R-CNN's code]: exp must not overflow."""
 _LEAST_SIDE = 1e-2
 """Of a box that is encoded, network pixels."""
+
+
+class AnchoredMethod(Method):
+    """A method with a backbone and anchors, and what every one of them takes from its settings.
+
+    Args:
+        config: Settings; anchors are given or default.
+        class_count: C.
+        channels: Of the input.
+        backbone: In place of the settings' own.
+    """
+
+    def __init__(
+        self,
+        config: AnchoredConfig,
+        class_count: int,
+        channels: int,
+        backbone: BackboneConfig | None = None,
+    ) -> None:
+        super().__init__()
+        self.class_count = class_count
+        self.backbone = Backbone(backbone or config.backbone, channels)
+        self.anchors = AnchorGrid(config.anchor_sizes, config.level_strides)
+        self.strides = config.level_strides
+        self.size_multiple = self.backbone.strides[-1]
+        self.candidates = config.candidates
+        self.suppression = config.suppression
+        self.max_detections = config.max_detections
+        self.mean, self.std = self.backbone.mean, self.backbone.std
+        self.pixels = Pixels(self.mean, self.std, config.exposure)
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """The backbone's parameters."""
+        return list(self.backbone.parameters())
 
 
 class Dense(NamedTuple):

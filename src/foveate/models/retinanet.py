@@ -23,13 +23,18 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from foveate.losses import FocalConfig, MatchingConfig, focal_loss
-from foveate.models.anchors import NATURAL_SIDE, AnchoredConfig, AnchorGrid, AnchorLevels
-from foveate.models.backbones import Backbone, BackboneConfig
+from foveate.models.anchors import (
+    NATURAL_SIDE,
+    AnchoredConfig,
+    AnchorLevels,
+    with_further,
+)
 from foveate.models.dense import (
+    AnchoredMethod,
     Dense,
     anchor_rows,
     assign_anchors,
@@ -37,8 +42,7 @@ from foveate.models.dense import (
     prior_bias,
     subnet,
 )
-from foveate.models.method import Decoded, Method, Targets
-from foveate.models.pixels import Exposure, Pixels
+from foveate.models.method import Decoded, Targets
 from foveate.models.pyramid import Pyramid
 
 _OCTAVES = (1, 2 ** (1 / 3), 2 ** (2 / 3))
@@ -50,8 +54,6 @@ class RetinaNetConfig(AnchoredConfig):
 
     Attributes:
         name: The row of `METHODS`.
-        backbone: Its strides are the pyramid's; with 4 among them there is a P2.
-        exposure: See `Pixels`.
         width: Channels of the pyramid and the subnets.
         extra_levels: Coarser levels on top of the backbone's: P6 and P7.
         head_convs: Convolutions of a subnet before its last.
@@ -65,8 +67,6 @@ class RetinaNetConfig(AnchoredConfig):
     """
 
     name: Literal["retinanet"] = "retinanet"
-    backbone: BackboneConfig = BackboneConfig(strides=(8, 16, 32))
-    exposure: Exposure = "fixed"
     width: int = Field(default=96, ge=8)
     extra_levels: int = Field(default=2, ge=0, le=3)
     head_convs: int = Field(default=4, ge=0, le=8)
@@ -80,8 +80,7 @@ class RetinaNetConfig(AnchoredConfig):
     @property
     def level_strides(self) -> tuple[int, ...]:
         """Of the pyramid's levels, network pixels, finest first."""
-        strides = self.backbone.strides
-        return (*strides, *(strides[-1] * 2**n for n in range(1, self.extra_levels + 1)))
+        return with_further(self.backbone.strides, self.extra_levels)
 
     @property
     def default_anchors(self) -> AnchorLevels:
@@ -93,26 +92,16 @@ class RetinaNetConfig(AnchoredConfig):
         )
 
 
-class RetinaNet(Method):
+class RetinaNet(AnchoredMethod):
     """Pyramid, two subnets over its levels, focal loss; see the module's docstring."""
 
     def __init__(self, config: RetinaNetConfig, class_count: int, channels: int = 3) -> None:
-        super().__init__()
+        super().__init__(config, class_count, channels)
         self.config = config
-        self.class_count = class_count
-        self.backbone = Backbone(config.backbone, channels)
         self.neck = Pyramid(self.backbone.channels, config.width, config.extra_levels)
-        self.anchors = AnchorGrid(config.anchor_sizes, config.level_strides)
         of_cell, bias = self.anchors.per_cell, prior_bias(config.prior)
         self.classify = subnet(config.width, of_cell * class_count, config.head_convs, bias)
         self.regress = subnet(config.width, of_cell * 4, config.head_convs)
-        self.strides = config.level_strides
-        self.size_multiple = self.backbone.strides[-1]
-        self.candidates = config.candidates
-        self.suppression = config.suppression
-        self.max_detections = config.max_detections
-        self.mean, self.std = self.backbone.mean, self.backbone.std
-        self.pixels = Pixels(self.mean, self.std, config.exposure)
 
     def forward(self, images: Tensor) -> Dense:
         """Judge every anchor of ``(N, H, W, channels)`` uint8 images."""
@@ -143,10 +132,6 @@ class RetinaNet(Method):
             "class": (classes.sum(dim=2) * lesson.taught * weight).sum() / total,
             "box": config.box_weight * box,
         }
-
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """The backbone's parameters."""
-        return list(self.backbone.parameters())
 
     def _level_weights(self, outputs: Dense) -> Tensor:
         """Of each anchor by its level, ``(R,)``."""

@@ -36,9 +36,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foveate.losses import FocalConfig, MatchingConfig, focal_loss, hardest
-from foveate.models.anchors import AnchoredConfig, AnchorGrid, AnchorLevels
-from foveate.models.backbones import Backbone, BackboneConfig
+from foveate.models.anchors import AnchoredConfig, AnchorLevels, with_further
 from foveate.models.dense import (
+    AnchoredMethod,
     Dense,
     Lesson,
     anchor_rows,
@@ -46,8 +46,7 @@ from foveate.models.dense import (
     best_candidates,
     prior_bias,
 )
-from foveate.models.method import Decoded, Method, Targets
-from foveate.models.pixels import Exposure, Pixels
+from foveate.models.method import Decoded, Targets
 from foveate.models.pyramid import Pyramid
 
 _TILE = 300 / 8
@@ -66,8 +65,6 @@ class SSDConfig(AnchoredConfig):
 
     Attributes:
         name: The row of `METHODS`.
-        backbone: Its maps are the finer ones.
-        exposure: See `Pixels`.
         extra_levels: Further maps, each of half the height and width of the one before.
         extra_width: Their channels.
         smoothing: 1x1 and 3x3 over each of the backbone's maps before the predictors; without it
@@ -87,8 +84,6 @@ class SSDConfig(AnchoredConfig):
     """
 
     name: Literal["ssd"] = "ssd"
-    backbone: BackboneConfig = BackboneConfig(strides=(8, 16, 32))
-    exposure: Exposure = "fixed"
     extra_levels: int = Field(default=3, ge=0, le=4)
     extra_width: int = Field(default=256, ge=8)
     smoothing: bool = False
@@ -106,8 +101,7 @@ class SSDConfig(AnchoredConfig):
     @property
     def level_strides(self) -> tuple[int, ...]:
         """Of the maps, network pixels, finest first."""
-        strides = self.backbone.strides
-        return (*strides, *(strides[-1] * 2**n for n in range(1, self.extra_levels + 1)))
+        return with_further(self.backbone.strides, self.extra_levels)
 
     @property
     def default_anchors(self) -> AnchorLevels:
@@ -126,33 +120,23 @@ class SSDConfig(AnchoredConfig):
         return self
 
 
-class SSD(Method):
+class SSD(AnchoredMethod):
     """A hierarchy of maps with a predictor each; see the module's docstring."""
 
     def __init__(self, config: SSDConfig, class_count: int, channels: int = 3) -> None:
-        super().__init__()
+        super().__init__(config, class_count, channels)
         self.config = config
-        self.class_count = class_count
-        self.backbone = Backbone(config.backbone, channels)
         maps = self.backbone.channels
         self.neck: nn.Module = FinestNormalised(maps[0])
         self.extra = further_maps(maps[-1], config.extra_width, config.extra_levels)
         if config.smoothing:
             self.neck = Pyramid(maps, config.width, top_down=config.top_down)
             maps = [config.width] * len(maps)
-        self.anchors = AnchorGrid(config.anchor_sizes, config.level_strides)
         self.predictors = nn.ModuleList(
             [self._predictor(c) for c in (*maps, *[config.extra_width] * config.extra_levels)]
         )
         self.coding: Tensor
         self.register_buffer("coding", torch.tensor(_CODING), persistent=False)
-        self.strides = config.level_strides
-        self.size_multiple = self.backbone.strides[-1]
-        self.candidates = config.candidates
-        self.suppression = config.suppression
-        self.max_detections = config.max_detections
-        self.mean, self.std = self.backbone.mean, self.backbone.std
-        self.pixels = Pixels(self.mean, self.std, config.exposure)
 
     def _predictor(self, inputs: int) -> nn.Conv2d:
         """Classes and box of each anchor of a map's cells, in one convolution."""
@@ -212,10 +196,6 @@ class SSD(Method):
         counts = config.negatives * lesson.positive.sum(dim=1).clamp(min=1)
         hard = hardest(of_anchor, lesson.taught & ~lesson.positive, counts.ceil().long())
         return (of_anchor * (lesson.positive | hard)).sum()
-
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """The backbone's parameters."""
-        return list(self.backbone.parameters())
 
 
 class FinestNormalised(nn.Module):

@@ -44,9 +44,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foveate.losses import FocalConfig, MatchingConfig, focal_loss, hardest
-from foveate.models.anchors import AnchoredConfig, AnchorGrid, AnchorLevels
-from foveate.models.backbones import Backbone, BackboneConfig
+from foveate.models.anchors import AnchoredConfig, AnchorLevels
+from foveate.models.backbones import BackboneConfig
 from foveate.models.dense import (
+    AnchoredMethod,
     Dense,
     Lesson,
     anchor_rows,
@@ -54,8 +55,7 @@ from foveate.models.dense import (
     best_candidates,
     prior_bias,
 )
-from foveate.models.method import Decoded, Method, Targets
-from foveate.models.pixels import Exposure, Pixels
+from foveate.models.method import Decoded, Targets
 from foveate.models.pyramid import conv_block
 
 _LEAST_SIDE = 10.0
@@ -70,7 +70,6 @@ class TinyFacesConfig(AnchoredConfig):
     Attributes:
         name: The row of `METHODS`.
         backbone: Its two strides, the second twice the first, are those of the predictors.
-        exposure: See `Pixels`.
         width: Channels that a 1x1 convolution with batch norm and ReLU makes of each map before the
             predictors; 0 leaves it out, for backbones with wide maps.
         context: Add the scores of the coarser map, which sees far; without is the control.
@@ -90,7 +89,6 @@ class TinyFacesConfig(AnchoredConfig):
 
     name: Literal["tiny-faces"] = "tiny-faces"
     backbone: BackboneConfig = BackboneConfig(strides=(8, 16))
-    exposure: Exposure = "fixed"
     width: int = Field(default=256, ge=0)
     context: bool = True
     prior: float = Field(default=0.01, gt=0, lt=1)
@@ -132,17 +130,14 @@ class TinyFacesConfig(AnchoredConfig):
         return (tuple((max(w, _LEAST_SIDE), max(h, _LEAST_SIDE)) for w, h in sizes),)
 
 
-class TinyFaces(Method):
+class TinyFaces(AnchoredMethod):
     """Templates on one map, judged from two; see the module's docstring."""
 
     def __init__(self, config: TinyFacesConfig, class_count: int, channels: int = 3) -> None:
-        super().__init__()
-        self.config = config
-        self.class_count = class_count
         used = config.backbone.strides if config.context else config.level_strides
         backbone = config.backbone.model_copy(update={"strides": used})
-        self.backbone = Backbone(backbone, channels)
-        self.anchors = AnchorGrid(config.anchor_sizes, config.level_strides)
+        super().__init__(config, class_count, channels, backbone)
+        self.config = config
         of_class = self.anchors.per_cell * class_count
         self.outputs = (of_class, self.anchors.per_cell * 4)
         self.predict = nn.ModuleList(
@@ -150,13 +145,6 @@ class TinyFaces(Method):
         )
         last: nn.Conv2d = self.predict[0][-1]  # type: ignore[index]
         nn.init.constant_(last.bias[:of_class], prior_bias(config.prior))  # type: ignore[index]
-        self.strides = config.level_strides
-        self.size_multiple = self.backbone.strides[-1]
-        self.candidates = config.candidates
-        self.suppression = config.suppression
-        self.max_detections = config.max_detections
-        self.mean, self.std = self.backbone.mean, self.backbone.std
-        self.pixels = Pixels(self.mean, self.std, config.exposure)
 
     def forward(self, images: Tensor) -> Dense:
         """Judge every template at every cell of ``(N, H, W, channels)`` uint8 images."""
@@ -197,10 +185,6 @@ class TinyFaces(Method):
             "class": of_class(outputs.logits, lesson) / total,
             "box": self.config.box_weight * box / total,
         }
-
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """The backbone's parameters."""
-        return list(self.backbone.parameters())
 
     def _focal(self, logits: Tensor, lesson: Lesson) -> Tensor:
         """Focal loss of all that are taught, summed."""

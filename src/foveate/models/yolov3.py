@@ -40,9 +40,9 @@ from foveate.losses import (
     match_priors,
     paired_iou_and_giou,
 )
-from foveate.models.anchors import AnchoredConfig, AnchorGrid, AnchorLevels
-from foveate.models.backbones import Backbone, BackboneConfig
+from foveate.models.anchors import AnchoredConfig, AnchorLevels
 from foveate.models.dense import (
+    AnchoredMethod,
     Dense,
     anchor_rows,
     best_candidates,
@@ -50,8 +50,7 @@ from foveate.models.dense import (
     encode_boxes,
     prior_bias,
 )
-from foveate.models.method import Decoded, Method, Targets
-from foveate.models.pixels import Exposure, Pixels
+from foveate.models.method import Decoded, Targets
 from foveate.models.pyramid import ConcatPyramid, conv_block
 
 _STRIDES = (8, 16, 32)
@@ -65,8 +64,6 @@ class YOLOv3Config(AnchoredConfig):
         name: The row of `METHODS`.
         suppression: Of two boxes of one class and tile that overlap by this IoU, the better stays
             (darknet: .45 [M]).
-        backbone: Each of its strides has a head.
-        exposure: See `Pixels`.
         width: Channels that leave a level; its 3x3 convolutions have twice as many.
         neck_pairs: Pairs of 3x3 and 1x1 convolutions of a level before its head (darknet: 2 [S]).
         prior: Objectness of an untrained prior; darknet's is .5.
@@ -82,8 +79,6 @@ class YOLOv3Config(AnchoredConfig):
 
     name: Literal["yolov3"] = "yolov3"
     suppression: float = Field(default=0.45, gt=0, le=1)
-    backbone: BackboneConfig = BackboneConfig(strides=(8, 16, 32))
-    exposure: Exposure = "fixed"
     width: int = Field(default=96, ge=8)
     neck_pairs: int = Field(default=2, ge=0, le=4)
     prior: float = Field(default=0.01, gt=0, lt=1)
@@ -126,26 +121,16 @@ class Priors(NamedTuple):
     shapes: tuple[tuple[int, int], ...]
 
 
-class YOLOv3(Method):
+class YOLOv3(AnchoredMethod):
     """Concatenating pyramid, a head a level, one prior an object; see the module's docstring."""
 
     def __init__(self, config: YOLOv3Config, class_count: int, channels: int = 3) -> None:
-        super().__init__()
+        super().__init__(config, class_count, channels)
         self.config = config
-        self.class_count = class_count
-        self.backbone = Backbone(config.backbone, channels)
-        self.strides = tuple(self.backbone.strides)
         self.neck = ConcatPyramid(self.backbone.channels, config.width, config.neck_pairs)
-        self.anchors = AnchorGrid(config.anchor_sizes, self.strides)
         self.heads = nn.ModuleList(
             [_head(config, self.anchors.per_cell, class_count) for _ in self.strides]
         )
-        self.size_multiple = self.strides[-1]
-        self.candidates = config.candidates
-        self.suppression = config.suppression
-        self.max_detections = config.max_detections
-        self.mean, self.std = self.backbone.mean, self.backbone.std
-        self.pixels = Pixels(self.mean, self.std, config.exposure)
 
     def forward(self, images: Tensor) -> Priors:
         """What every prior says of ``(N, H, W, channels)`` uint8 images."""
@@ -199,10 +184,6 @@ class YOLOv3(Method):
             "class": config.class_weight * classes.sum() / total,
             "box": config.box_weight * box.sum() / total,
         }
-
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """The backbone's parameters."""
-        return list(self.backbone.parameters())
 
     def _binary_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Elementwise."""
