@@ -46,7 +46,7 @@ def relabelled(data: Path, folder: Path, pictures: int, side: float | None) -> P
 
 
 @pytest.mark.parametrize(("pictures", "side"), [(1, 9.0), (3, None), (3, 0.4)])
-@pytest.mark.parametrize("method", ["center-point", "retinanet"])
+@pytest.mark.parametrize("method", ["center-point", "faster-rcnn", "retinanet"])
 def test_one_picture_no_boxes_and_boxes_below_a_pixel(
     data: Path, tmp_path: Path, method: str, pictures: int, side: float | None
 ) -> None:
@@ -55,6 +55,12 @@ def test_one_picture_no_boxes_and_boxes_below_a_pixel(
         small = {
             "name": "retinanet", "width": 8, "head_convs": 0, "extra_levels": 0,
             "max_detections": 10, "backbone": {"weights": "none", "strides": (8, 16)},
+        }  # fmt: skip
+        recipe = tiny(iterations=2, method=small)
+    if method == "faster-rcnn":
+        small = {
+            "name": "faster-rcnn", "width": 8, "anchors": "9x9", "max_detections": 10,
+            "backbone": {"weights": "none", "strides": (8,)},
         }  # fmt: skip
         recipe = tiny(iterations=2, method=small)
     run = train(recipe, relabelled(data, tmp_path, pictures, side), tmp_path / "run")

@@ -78,8 +78,18 @@ def start(data: Path, recipe: Path, out: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_two_learn_what_one_learns(data: Path, tmp_path: Path) -> None:
-    recipe = tiny(iterations=2, batch_size=4, precision="32-true")
+TWO_STAGES = {
+    "name": "faster-rcnn", "backbone": {"weights": "none", "strides": (8,)}, "width": 16,
+    "anchors": "9x9", "proposals": {"considered": 60, "kept": 30}, "max_detections": 30,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", [None, TWO_STAGES])
+def test_two_learn_what_one_learns(
+    data: Path, tmp_path: Path, method: dict[str, object] | None
+) -> None:
+    chosen: dict[str, object] = {"method": method} if method else {}
+    recipe = tiny(iterations=2, batch_size=4, precision="32-true", **chosen)
     (one,) = probe(tmp_path / "one", data, recipe)
     first, second = probe(tmp_path / "two", data, recipe.model_copy(update={"devices": 2}))
     tiles = torch.cat([first.pop("tiles"), second.pop("tiles")], dim=1)

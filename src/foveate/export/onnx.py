@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from foveate import __version__
 from foveate.config import write_atomically
 from foveate.errors import FoveateError
+from foveate.export.operators import translations
 from foveate.inference.model_info import METADATA_KEY, Measured, ModelInfo
 from foveate.models import Method
 from foveate.structures import UInt8Image
@@ -191,6 +192,7 @@ def _to_onnx(method: Method) -> onnx.ModelProto:
             dynamo=True,
             external_data=False,
             verbose=False,
+            custom_translation_table=translations(),
         )
         return onnx.load(str(path))
 

@@ -32,7 +32,7 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)\s*")
 
 
 class AnchoredConfig(Config):
-    """Settings that every one-stage method with anchors has.
+    """Settings that every method with anchors has.
 
     Attributes:
         backbone: Its strides are those of the finer maps that have anchors.

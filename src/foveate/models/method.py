@@ -82,3 +82,7 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def backbone_parameters(self) -> list[nn.Parameter]:
         """The pretrained part, which learns at its own rate."""
+
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Those that `loss` uses itself, beyond `forward`: of a second stage."""
+        return []

@@ -83,15 +83,26 @@ class Pyramid(nn.Module):
         extra: Further levels beyond the coarsest: 2 are P6 and P7.
         top_down: False leaves out the additions alone: the control, of equal cost, in which every
             level sees its own map only.
+        lateral: False leaves out all maps but the coarsest, which alone goes down: the paper's
+            other control.
+        given: How many levels to smooth and give, from the finest; None for all.
     """
 
     def __init__(
-        self, channels: Sequence[int], width: int, extra: int = 0, *, top_down: bool = True
+        self,
+        channels: Sequence[int],
+        width: int,
+        extra: int = 0,
+        *,
+        top_down: bool = True,
+        lateral: bool = True,
+        given: int | None = None,
     ) -> None:
         super().__init__()
-        self.top_down = top_down
-        self.laterals = nn.ModuleList([nn.Conv2d(c, width, 1) for c in channels])
-        self.smooth = nn.ModuleList([conv_block(width, width) for _ in channels])
+        self.top_down, self.lateral = top_down, lateral
+        used = channels if lateral else channels[-1:]
+        self.laterals = nn.ModuleList([nn.Conv2d(c, width, 1) for c in used])
+        self.smooth = nn.ModuleList([conv_block(width, width) for _ in channels[:given]])
         inputs = [channels[-1], *[width] * extra]
         self.extra = nn.ModuleList([conv_block(inputs[i], width, stride=2) for i in range(extra)])
 
@@ -100,16 +111,26 @@ class Pyramid(nn.Module):
 
         A further level has half the height and width of the one before, rounded up.
         """
-        sums = [lateral(f) for lateral, f in zip(self.laterals, features, strict=True)]
-        if self.top_down:
-            for i in reversed(range(len(sums) - 1)):
-                sums[i] = sums[i] + _doubled(sums[i + 1])
-        levels: list[Tensor] = [smooth(s) for smooth, s in zip(self.smooth, sums, strict=True)]
+        sums = self._sums(features)
+        levels: list[Tensor] = [smooth(s) for smooth, s in zip(self.smooth, sums, strict=False)]
         top = features[-1]
         for block in self.extra:
             top = block(top)
             levels.append(top)
         return levels
+
+    def _sums(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Of every map, what is smoothed."""
+        if not self.lateral:
+            sums: list[Tensor] = [self.laterals[0](features[-1])]
+            for _ in features[1:]:
+                sums.insert(0, _doubled(sums[0]))
+            return sums
+        sums = [lateral(f) for lateral, f in zip(self.laterals, features, strict=True)]
+        if self.top_down:
+            for i in reversed(range(len(sums) - 1)):
+                sums[i] = sums[i] + _doubled(sums[i + 1])
+        return sums
 
 
 class ConcatPyramid(nn.Module):

@@ -31,7 +31,14 @@ from foveate.training.checkpoint import (
 from foveate.training.depthwise import widen_depthwise
 from foveate.training.ema import MovingAverage
 from foveate.training.loader import batches, training_splits
-from foveate.training.processes import agreed, is_first, make_fabric, one_voice, whole_batch
+from foveate.training.processes import (
+    agreed,
+    is_first,
+    make_fabric,
+    one_voice,
+    share_gradients,
+    whole_batch,
+)
 from foveate.training.recipe import OptimiserConfig, Precision, Recipe
 from foveate.training.validate import validate
 
@@ -139,6 +146,7 @@ class Trainer:
         if self.recipe.compile:
             model = torch.compile(model)  # type: ignore[assignment]
         self._wrapped, self.optimiser = self.fabric.setup(model, self.optimiser)
+        share_gradients(self.model.loss_parameters(), self.fabric)
         self.average.model.to(self.fabric.device)
 
     def step(self, number: int, images: Tensor, targets: list[Targets]) -> Step:

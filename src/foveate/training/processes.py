@@ -2,8 +2,9 @@
 
 The loss is that of the whole batch in every process: the raw outputs and the targets of the others
 are gathered, and gradients flow back into a process's own outputs only. Their sum over processes is
-then the gradient of one process, whatever a method divides its loss by. What remains different is
-batch norm, whose statistics in training are those of a process's own tiles.
+then the gradient of one process, whatever a method divides its loss by. Parameters that the loss
+itself uses have the whole gradient in every process, of which each takes its share. What remains
+different is batch norm, whose statistics in training are those of a process's own tiles.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from foveate.errors import FoveateError, UsageError
@@ -116,6 +117,19 @@ def whole_batch(outputs: Any, targets: list[Targets], fabric: Fabric) -> tuple[A
     if fabric.world_size == 1:
         return outputs, targets
     return _gather_outputs(outputs, fabric), _gather_targets(targets, fabric)
+
+
+def share_gradients(parameters: Sequence[nn.Parameter], fabric: Fabric) -> None:
+    """Let each process take its share of gradients that every process has whole.
+
+    Args:
+        parameters: Those that the loss itself uses.
+        fabric: After its processes have started.
+    """
+    if fabric.world_size == 1:
+        return
+    for parameter in parameters:
+        parameter.register_hook(lambda gradient: gradient / fabric.world_size)  # type: ignore[no-untyped-call]
 
 
 def _gather_outputs(value: Any, fabric: Fabric) -> Any:
