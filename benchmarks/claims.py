@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from foveate.inference.settings import Options
@@ -53,6 +54,7 @@ class Claim:
         control: Key of `SHOWINGS`.
         treatment: Likewise.
         gains: Whether the treatment is claimed to gain; if not, to bring nothing or to cost.
+        changes: Settings that the treatment changes: one, but where the claim is of several.
     """
 
     says: str
@@ -60,6 +62,7 @@ class Claim:
     control: str
     treatment: str
     gains: bool = True
+    changes: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,68 @@ CROSS_ENTROPY = {"focal": {"gamma": 0.0, "alpha": 0.75}}
 
 SCALES = (0.5, 1.0, 2.0, 4.0)
 VHR10 = _scaled(0.5)
+AERIAL = _scaled(1.5)
+
+PLUS = {"regions": {"refinements": 1, "global_context": True}}
+"""Of "+++": boxes moved and judged again, the whole tile's mean; several scales are a showing."""
+
+REMOTE: dict[str, dict[str, Any]] = {
+    "none": {
+        **_method(anchors="default", small_anchors=False, fused=False, context=False),
+        "sampling": {"repeat_below": 0.0}, "augment": {"any_turn": 0.0, "quarter_turn": 0.0},
+    },
+    "anchors": {"method": {"anchors": "auto"}},
+    "fused": {"method": {"fused": True}},
+    "context": {"method": {"context": True}},
+    "balanced": {"sampling": {"repeat_below": 0.5}},
+    "turned": {"augment": {"any_turn": 1.0}},
+}  # fmt: skip
+"""The changes of remote-rcnn in their order, each on top of those before it."""
+
+
+CHANGES = {
+    "anchors": "Small anchors, fitted to the data",
+    "fused": "One fine map, fused from all",
+    "context": "Regions judged with their surroundings",
+    "balanced": "Pictures of rare classes drawn more often",
+    "turned": "Pictures turned by any angle",
+}
+"""What each change after `none` is."""
+
+ADDED = {"vhr10": tuple(REMOTE), "aerial": tuple(n for n in REMOTE if n != "balanced")}
+"""Of one class none is rare."""
+
+BACKBONES = {
+    name: {"name": timm, "weights": "none"}
+    for name, timm in {
+        "lite0": "tf_efficientnet_lite0", "resnet18": "resnet18", "resnet50": "resnet50",
+        "inception": "inception_v2_050",
+    }.items()
+}  # fmt: skip
+"""All from random weights: only one has others that install."""
+
+
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with others in their place, key by key."""
+    merged = dict(base)
+    for key, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = laid_over(base[key], value) if nested else value
+    return merged
+
+
+def _plus(change: str) -> str:
+    return "plain" if change == "none" else f"+ {CHANGES[change].lower()}"
+
+
+def _added_up(data: str, settings: Mapping[str, Any]) -> dict[str, Trial]:
+    """`remote-rcnn` without its changes, and with one more each time."""
+    trials = {}
+    for name in ADDED[data]:
+        settings = laid_over(settings, REMOTE[name])
+        trials[f"{data}-remote-{name}"] = Trial("remote-rcnn", data, settings)
+    return trials
+
 
 TRIALS: dict[str, Trial] = {
     "retinanet": Trial("retinanet", "nuclei"),
@@ -122,6 +187,22 @@ TRIALS: dict[str, Trial] = {
     "vhr10-yolov3": Trial("yolov3", "vhr10", VHR10),
     "vhr10-ssd-inception": Trial("ssd-inception", "vhr10", VHR10),
     **{f"vhr10-retinanet-x{s:g}": Trial("retinanet", "vhr10", _scaled(s)) for s in SCALES[1:]},
+    "faster-rcnn": Trial("faster-rcnn", "nuclei"),
+    "faster-rcnn-plus": Trial("faster-rcnn", "nuclei", _method(**PLUS)),
+    "fpn": Trial("faster-rcnn-fpn", "nuclei"),
+    "fpn-no-top-down": Trial("faster-rcnn-fpn", "nuclei", _method(top_down=False)),
+    "fpn-no-lateral": Trial("faster-rcnn-fpn", "nuclei", _method(lateral=False)),
+    "fpn-finest": Trial("faster-rcnn-fpn", "nuclei", _method(finest_only=True)),
+    "multiscale": Trial("multiscale-rcnn", "nuclei"),
+    "multiscale-plain": Trial("multiscale-rcnn", "nuclei", _method(scales="plain")),
+    "vhr10-faster-rcnn": Trial("faster-rcnn", "vhr10", VHR10),
+    "vhr10-faster-rcnn-plus": Trial("faster-rcnn", "vhr10", VHR10 | _method(**PLUS)),
+    **_added_up("vhr10", VHR10),
+    **_added_up("aerial", AERIAL),
+    **{
+        f"vhr10-remote-{name}": Trial("remote-rcnn", "vhr10", VHR10 | _method(backbone=backbone))
+        for name, backbone in BACKBONES.items()
+    },
 }
 """Every training, by name."""
 
@@ -131,6 +212,10 @@ SHOWINGS: dict[str, Showing] = {
     "yolov3-plain-tiled": Showing("yolov3-plain", Options(plain=False, scale=1)),
     "tiny-faces-one-scale": Showing("tiny-faces", Options(scale=1)),
     "retinanet-pyramid": Showing("retinanet", Options(scales=(0.5, 1, 2))),
+    "vhr10-faster-rcnn-plus-pyramid": Showing(
+        "vhr10-faster-rcnn-plus", Options(scales=(0.25, 0.5, 1))
+    ),
+    "faster-rcnn-plus-pyramid": Showing("faster-rcnn-plus", Options(scales=(0.5, 1, 2))),
 }
 """Every trained model as its recipe shows it, and some in another way."""
 
@@ -198,6 +283,39 @@ CLAIMS: dict[str, Claim] = {
         "Tiles in training and at test help more.",
         "AP50 29.4 → 43.5 (SAHI 2022, TOOD, VisDrone)", "yolov3-plain", "yolov3",
     ),
+    "fpn": Claim(
+        "A feature pyramid beats the single map in Faster R-CNN.",
+        "AP 31.6 → 33.9, AP small 13.2 → 17.8 (Lin 2017, COCO)", "faster-rcnn", "fpn",
+    ),
+    "fpn-top-down": Claim(
+        "Of the pyramid, what comes from the top counts.",
+        "AP 24.9 → 33.9, AP small 10.9 → 17.8 (Lin 2017, COCO)", "fpn-no-top-down", "fpn",
+    ),
+    "fpn-lateral": Claim(
+        "Of the pyramid, what comes from the side counts.",
+        "AP 31.3 → 33.9, AP small 13.3 → 17.8 (Lin 2017, COCO)", "fpn-no-lateral", "fpn",
+    ),
+    "fpn-levels": Claim(
+        "All levels of the pyramid beat its finest alone.",
+        "AP 33.4 → 33.9, AP small 17.3 → 17.8 (Lin 2017, COCO)", "fpn-finest", "fpn",
+    ),
+    "plus": Claim(
+        "Boxes judged again, global context and several scales help Faster R-CNN (+++).",
+        "AP 34.9 with all three (He 2016, COCO)", "faster-rcnn", "faster-rcnn-plus-pyramid",
+        changes=3,
+    ),
+    "multiscale": Claim(
+        "Regions read from three depths beat those of the coarsest map.",
+        "AP +.1 (the article, after Hu 2018)", "multiscale-plain", "multiscale",
+    ),
+    **{
+        f"{data}-{change}": Claim(
+            f"{CHANGES[change]} ({data}).", "none by itself (Ren 2018)",
+            f"{data}-remote-{before}", f"{data}-remote-{change}",
+        )
+        for data, changes in ADDED.items()
+        for before, change in pairwise(changes)
+    },
 }  # fmt: skip
 """Every claim, by name."""
 
@@ -219,12 +337,29 @@ SERIES: dict[str, Series] = {
     "baselines-nuclei": Series(
         "The baselines by object size, nuclei.",
         {"YOLOv3": "yolov3", "SSD": "ssd", "SSD, Inception-like": "ssd-inception",
-         "RetinaNet": "retinanet"},
+         "RetinaNet": "retinanet", "Faster R-CNN": "faster-rcnn",
+         "Faster R-CNN+++": "faster-rcnn-plus-pyramid", "Faster R-CNN, FPN": "fpn"},
     ),
     "baselines-vhr10": Series(
         "The baselines by object size, vhr10.",
         {"YOLOv3": "vhr10-yolov3", "SSD, Inception-like": "vhr10-ssd-inception",
-         "RetinaNet": "vhr10-retinanet"},
+         "RetinaNet": "vhr10-retinanet", "Faster R-CNN": "vhr10-faster-rcnn",
+         "Faster R-CNN+++": "vhr10-faster-rcnn-plus-pyramid",
+         "Modified Faster R-CNN": "vhr10-remote-turned"},
+    ),
+    **{
+        f"remote-{data}": Series(
+            f"Faster R-CNN with the changes for remote sensing, one more each time ({data}).",
+            {_plus(name): f"{data}-remote-{name}" for name in changes},
+        )
+        for data, changes in ADDED.items()
+    },
+    "backbones": Series(
+        "Backbones from random weights, and from ImageNet's, with all five changes (vhr10).",
+        {"EfficientNet-Lite0, ImageNet": "vhr10-remote-turned",
+         "EfficientNet-Lite0": "vhr10-remote-lite0", "ResNet-18": "vhr10-remote-resnet18",
+         "ResNet-50": "vhr10-remote-resnet50",
+         "Inception-v2, half as wide": "vhr10-remote-inception"},
     ),
 }  # fmt: skip
 """Every series, by name."""

@@ -452,6 +452,18 @@ def training_table(report: dict[str, Any]) -> str:
     return markdown([*head, "foveate over it"], sorted(lines))
 
 
+def inference_table(report: dict[str, Any]) -> str:
+    """Tiles a second, and over the peer's of the same method."""
+    rows = report["rows"]
+    peer = {r["method"]: r["tiles_per_second"] for r in rows if r["system"] == "torchvision"}
+    lines = []
+    for row in rows:
+        speed = row["tiles_per_second"]
+        ratio = f"{speed / peer[row['method']]:.2f}" if row["system"] == "foveate" else ""
+        lines.append([row["method"], row["system"], row["by"], f"{speed:.1f}", ratio])
+    return markdown(["method", "system", "by", "tiles a second", "over torchvision"], sorted(lines))
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "nuclei": (accuracy_table, "nuclei.json"),
     "nuclei-brief": (brief_accuracy_table, "nuclei.json"),
@@ -482,6 +494,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "raster": (raster_table, "pipeline.json"),
     "start": (start_table, "start.json"),
     "training": (training_table, "training.json"),
+    "inference": (inference_table, "inference.json"),
     "article-claims": article(article_tables.claims_table),
     "article-classes": article(article_tables.classes_table, "focal-classes"),
     **{f"article-{name}": article(article_tables.series_table, name) for name in SERIES},

@@ -2,13 +2,13 @@
 
     python benchmarks/training.py --peer-python .venv-peers/bin/python
 
-Ours beside torchvision's RetinaNet and SSD on the same timm backbone (its maps, strides, width and
-anchors a cell), and beside Ultralytics' YOLO11n in a process of its own. Tiles are drawn once and
-held in memory; the systems take turns on the same ones, several rounds; the median counts. A step
-is forward, loss, gradients, clipping and AdamW (SGD or what it chooses in YOLO11n's own loop); ours
-and YOLO11n's keep a moving average of the weights as well, torchvision's does not. Weights are
-random. One row has our tiles drawn between steps, as on a processor in earnest, and YOLO11n one
-with its own loader, from files.
+Ours beside torchvision's RetinaNet, SSD and Faster R-CNN on the same timm backbone
+(`torchvision_models.py`), and beside Ultralytics' YOLO11n in a process of its own. Tiles are drawn
+once and held in memory; the systems take turns on the same ones, several rounds; the median counts.
+A step is forward, loss, gradients, clipping and AdamW (SGD or what it chooses in YOLO11n's own
+loop); ours and YOLO11n's keep a moving average of the weights as well, torchvision's does not.
+Weights are random. One row has our tiles drawn between steps, as on a processor in earnest, and
+YOLO11n one with its own loader, from files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,24 +28,20 @@ import cv2
 import torch
 from provenance import provenance
 from torch import Tensor, nn
-from torchvision.models import detection  # type: ignore[import-untyped]
-from torchvision.ops import feature_pyramid_network  # type: ignore[import-untyped]
+from torchvision_models import BACKGROUND, MODELS
 
 from foveate.config import write_atomically
 from foveate.data.formats import load_dataset
-from foveate.models import RetinaNetConfig, SSDConfig, Targets
-from foveate.models.backbones import Backbone, BackboneConfig
-from foveate.models.ssd import further_maps
+from foveate.models import Targets
 from foveate.structures import Dataset
 from foveate.training.loader import batches
 from foveate.training.loop import Trainer
 from foveate.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-METHODS = ("retinanet", "ssd", "yolov3", "center-point")
+METHODS = (*MODELS, "yolov3", "center-point")
 PRECISIONS = ("32-true", "bf16-mixed")
 WARM_UP = 3
-SCALES = (1, 2 ** (1 / 3), 2 ** (2 / 3))
 Batch = tuple[Tensor, list[Targets]]
 System = tuple[dict[str, Any], Callable[[Batch], None]]
 
@@ -76,80 +71,10 @@ def ours(method: str, precision: str, size: int, batch: int, classes: int) -> Sy
     return row("foveate", method, precision), step
 
 
-class Features(nn.Module):
-    """Our backbone with a pyramid or further maps of torchvision's form."""
-
-    def __init__(self, top: Callable[[Backbone], nn.Module], channels: int) -> None:
-        super().__init__()
-        self.backbone = Backbone(BackboneConfig(weights="none", strides=(8, 16, 32)))
-        self.top, self.out_channels = top(self.backbone), channels
-
-    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Named maps, finest first."""
-        maps = self.backbone(images)
-        found: OrderedDict[str, Tensor] = self.top(OrderedDict(zip("012", maps, strict=True)))
-        return found
-
-
-class Further(nn.Module):
-    """Coarser maps after the backbone's."""
-
-    def __init__(self, inputs: int, config: SSDConfig) -> None:
-        super().__init__()
-        self.blocks = further_maps(inputs, config.extra_width, config.extra_levels)
-
-    def forward(self, maps: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
-        """Those given, and the further ones."""
-        found = list(maps.values())
-        for block in self.blocks:
-            found.append(block(found[-1]))
-        return OrderedDict((str(i), one) for i, one in enumerate(found))
-
-
-def torchvision_retinanet(size: int, classes: int) -> nn.Module:
-    """RetinaNet of our default's width, strides and anchors."""
-    width = RetinaNetConfig().width
-
-    def pyramid(backbone: Backbone) -> nn.Module:
-        last = backbone.channels[-1]
-        net: nn.Module = feature_pyramid_network.FeaturePyramidNetwork(
-            backbone.channels,
-            width,
-            extra_blocks=feature_pyramid_network.LastLevelP6P7(last, width),
-        )
-        return net
-
-    sizes = tuple(tuple(int(4 * stride * s) for s in SCALES) for stride in (8, 16, 32, 64, 128))
-    anchors = detection.anchor_utils.AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
-    model: nn.Module = detection.RetinaNet(
-        Features(pyramid, width),
-        classes,
-        min_size=size,
-        max_size=size,
-        anchor_generator=anchors,
-        head=detection.retinanet.RetinaNetHead(width, 9, classes),
-    )
-    return model
-
-
-def torchvision_ssd(size: int, classes: int) -> nn.Module:
-    """SSD of our default's maps and six anchors a cell."""
-    config = SSDConfig()
-    features = Features(lambda backbone: Further(backbone.channels[-1], config), config.extra_width)
-    channels = [*features.backbone.channels, *[config.extra_width] * config.extra_levels]
-    anchors = detection.anchor_utils.DefaultBoxGenerator(
-        [[2, 3]] * len(channels), steps=list(config.level_strides)
-    )
-    head = detection.ssd.SSDHead(channels, anchors.num_anchors_per_location(), classes + 1)
-    model: nn.Module = detection.ssd.SSD(features, anchors, (size, size), classes + 1, head=head)
-    return model
-
-
 def torchvision(method: str, precision: str, size: int, classes: int) -> System:
     """A plain loop around torchvision's model, with its weights in channels last."""
-    make = {"retinanet": torchvision_retinanet, "ssd": torchvision_ssd}[method]
-    model = make(size, classes).train().to(memory_format=torch.channels_last)
-    background = 1 if method == "ssd" else 0
+    model = MODELS[method](size, classes).train().to(memory_format=torch.channels_last)
+    background = BACKGROUND[method]
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step(data: Batch) -> None:
@@ -251,7 +176,7 @@ def measured(args: argparse.Namespace) -> list[dict[str, Any]]:
     dataset = load_dataset(everything / "nuclei" / "train.json")
     classes, size, batch = len(dataset.class_names), args.size, args.batch
     systems = [ours(m, p, size, batch, classes) for m in METHODS for p in PRECISIONS]
-    systems += [torchvision(m, p, size, classes) for m in METHODS[:2] for p in PRECISIONS]
+    systems += [torchvision(m, p, size, classes) for m in MODELS for p in PRECISIONS]
     data = in_memory(dataset, size, batch, WARM_UP + args.steps)
     facts = [facts for facts, _ in systems]
     facts.append(row("foveate", "retinanet", "bf16-mixed", "drawn between steps"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from claims import SHOWINGS, TRIALS, Trial
+from claims import SHOWINGS, TRIALS, Trial, laid_over
 
 from foveate.config import write_atomically
 from foveate.data.formats import load_dataset
@@ -219,12 +219,3 @@ def recipe_of(name: str, scale: Scale) -> Recipe:
     for over in (size, scale.settings, settings):
         base = laid_over(base, over)
     return Recipe.from_dict(base, origin=name)
-
-
-def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings with others in their place, key by key."""
-    merged = dict(base)
-    for key, value in over.items():
-        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
-        merged[key] = laid_over(base[key], value) if nested else value
-    return merged

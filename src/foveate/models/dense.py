@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from foveate.losses import MatchingConfig, match_anchors
 from foveate.models.anchors import AnchoredConfig, AnchorGrid
-from foveate.models.backbones import Backbone, BackboneConfig
+from foveate.models.backbones import Backbone
 from foveate.models.method import Decoded, Method, Targets
 from foveate.models.pixels import Pixels
 
@@ -32,20 +32,12 @@ class AnchoredMethod(Method):
     Args:
         config: Settings; anchors are given or default.
         class_count: C.
-        channels: Of the input.
-        backbone: In place of the settings' own.
+        backbone: Gives the maps.
     """
 
-    def __init__(
-        self,
-        config: AnchoredConfig,
-        class_count: int,
-        channels: int,
-        backbone: BackboneConfig | None = None,
-    ) -> None:
+    def __init__(self, config: AnchoredConfig, class_count: int, backbone: Backbone) -> None:
         super().__init__()
-        self.class_count = class_count
-        self.backbone = Backbone(backbone or config.backbone, channels)
+        self.class_count, self.backbone = class_count, backbone
         self.anchors = AnchorGrid(config.anchor_sizes, config.level_strides)
         self.strides = config.level_strides
         self.size_multiple = self.backbone.strides[-1]

@@ -87,7 +87,6 @@ class FasterRCNN(TwoStage):
             backbone,
             neck=OneMap(backbone.channels[0], config.width),
             pool=SingleMap(config.width, stride, config.regions),
-            context_channels=config.width,
             finest=stride,
         )
 

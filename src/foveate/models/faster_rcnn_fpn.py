@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foveate.models.anchors import AnchorLevels
+from foveate.models.anchors import AnchorLevels, with_further
 from foveate.models.backbones import Backbone, BackboneConfig
 from foveate.models.pyramid import Pyramid
 from foveate.models.regions import LevelMaps
@@ -64,8 +64,7 @@ class FasterRCNNFPNConfig(RegionConfig):
 
     @property
     def _all_strides(self) -> tuple[int, ...]:
-        strides = self.backbone.strides
-        return (*strides, *(strides[-1] * 2**n for n in range(1, self.extra_levels + 1)))
+        return with_further(self.backbone.strides, self.extra_levels)
 
     @property
     def default_anchors(self) -> AnchorLevels:
@@ -98,7 +97,6 @@ class FasterRCNNFPN(TwoStage):
             backbone,
             neck=LevelsForBoth(backbone.channels, config),
             pool=LevelMaps(config.width, strides, config.canonical, config.regions),
-            context_channels=config.width,
             finest=strides[0],
         )
 

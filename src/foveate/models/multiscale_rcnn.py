@@ -87,7 +87,6 @@ class MultiscaleRCNN(TwoStage):
             backbone,
             neck=CoarsestSqueezed(backbone.channels[-1], config.width),
             pool=pool,
-            context_channels=config.width,
             finest=used[0],
         )
 

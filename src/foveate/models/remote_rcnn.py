@@ -101,7 +101,6 @@ class RemoteRCNN(TwoStage):
             backbone,
             neck=neck,
             pool=WithSurroundings(config.width, stride, config.regions, context=config.context),
-            context_channels=config.width,
             finest=stride,
         )
 

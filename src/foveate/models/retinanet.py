@@ -33,6 +33,7 @@ from foveate.models.anchors import (
     AnchorLevels,
     with_further,
 )
+from foveate.models.backbones import Backbone
 from foveate.models.dense import (
     AnchoredMethod,
     Dense,
@@ -96,7 +97,7 @@ class RetinaNet(AnchoredMethod):
     """Pyramid, two subnets over its levels, focal loss; see the module's docstring."""
 
     def __init__(self, config: RetinaNetConfig, class_count: int, channels: int = 3) -> None:
-        super().__init__(config, class_count, channels)
+        super().__init__(config, class_count, Backbone(config.backbone, channels))
         self.config = config
         self.neck = Pyramid(self.backbone.channels, config.width, config.extra_levels)
         of_cell, bias = self.anchors.per_cell, prior_bias(config.prior)

@@ -37,6 +37,7 @@ from torch.nn import functional
 
 from foveate.losses import FocalConfig, MatchingConfig, focal_loss, hardest
 from foveate.models.anchors import AnchoredConfig, AnchorLevels, with_further
+from foveate.models.backbones import Backbone
 from foveate.models.dense import (
     AnchoredMethod,
     Dense,
@@ -124,7 +125,7 @@ class SSD(AnchoredMethod):
     """A hierarchy of maps with a predictor each; see the module's docstring."""
 
     def __init__(self, config: SSDConfig, class_count: int, channels: int = 3) -> None:
-        super().__init__(config, class_count, channels)
+        super().__init__(config, class_count, Backbone(config.backbone, channels))
         self.config = config
         maps = self.backbone.channels
         self.neck: nn.Module = FinestNormalised(maps[0])

@@ -45,7 +45,7 @@ from torch.nn import functional
 
 from foveate.losses import FocalConfig, MatchingConfig, focal_loss, hardest
 from foveate.models.anchors import AnchoredConfig, AnchorLevels
-from foveate.models.backbones import BackboneConfig
+from foveate.models.backbones import Backbone, BackboneConfig
 from foveate.models.dense import (
     AnchoredMethod,
     Dense,
@@ -136,7 +136,7 @@ class TinyFaces(AnchoredMethod):
     def __init__(self, config: TinyFacesConfig, class_count: int, channels: int = 3) -> None:
         used = config.backbone.strides if config.context else config.level_strides
         backbone = config.backbone.model_copy(update={"strides": used})
-        super().__init__(config, class_count, channels, backbone)
+        super().__init__(config, class_count, Backbone(backbone, channels))
         self.config = config
         of_class = self.anchors.per_cell * class_count
         self.outputs = (of_class, self.anchors.per_cell * 4)

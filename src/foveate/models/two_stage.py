@@ -13,11 +13,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from foveate.models.anchors import AnchoredConfig, AnchorGrid, AnchorLevels
+from foveate.models.anchors import AnchoredConfig, AnchorLevels
 from foveate.models.backbones import Backbone, BackboneConfig
-from foveate.models.dense import Dense, decode_boxes
-from foveate.models.method import Decoded, Method, Targets
-from foveate.models.pixels import Exposure, Pixels
+from foveate.models.dense import AnchoredMethod, Dense, decode_boxes
+from foveate.models.method import Decoded, Targets
 from foveate.models.proposals import (
     ProposalConfig,
     ProposalHead,
@@ -42,21 +41,15 @@ class RegionConfig(AnchoredConfig):
     """Settings of every two-stage method.
 
     Attributes:
-        backbone: Whose maps are used.
-        exposure: See `Pixels`.
         width: Channels of the maps that anchors stand on.
         proposals: The first stage.
         regions: The second stage.
-        suppression: Of two boxes of one class and tile that overlap by this IoU, the better stays.
-            For soft-NMS: 1 here, and `merge.method: soft-nms` in the recipe.
     """
 
     backbone: BackboneConfig = BackboneConfig(strides=(16,))
-    exposure: Exposure = "fixed"
     width: int = Field(default=96, ge=8)
     proposals: ProposalConfig = ProposalConfig()
     regions: RegionHeadConfig = RegionHeadConfig()
-    suppression: float = Field(default=0.5, gt=0, le=1)
 
 
 class Maps(NamedTuple):
@@ -99,7 +92,7 @@ class Staged(NamedTuple):
     first: Dense
 
 
-class TwoStage(Method):
+class TwoStage(AnchoredMethod):
     """Neck, proposals, pooling and head over a backbone.
 
     Args:
@@ -108,8 +101,6 @@ class TwoStage(Method):
         backbone: Gives the maps.
         neck: From them to `Maps`.
         pool: A `Pool` module.
-        context_channels: Of the coarsest pooled map, whose mean the head is shown if the config
-            says so.
         finest: Stride of the finest pooled map, network pixels.
     """
 
@@ -120,25 +111,15 @@ class TwoStage(Method):
         backbone: Backbone,
         neck: nn.Module,
         pool: Pool,
-        context_channels: int,
         finest: int,
     ) -> None:
-        super().__init__()
-        self.config, self.class_count = config, class_count
-        self.backbone, self.neck, self.pool = backbone, neck, pool
-        self.finest = finest
-        self.anchors = AnchorGrid(config.anchor_sizes, config.level_strides)
+        super().__init__(config, class_count, backbone)
+        self.config, self.finest = config, finest
+        self.neck, self.pool = neck, pool
         self.propose = ProposalHead(config.width, self.anchors.per_cell)
-        beside = context_channels if config.regions.global_context else 0
+        beside = config.width if config.regions.global_context else 0
         inputs = pool.channels * config.regions.bins**2 + beside
         self.judge = RegionHead(inputs, class_count, config.regions)
-        self.strides = config.level_strides
-        self.size_multiple = backbone.strides[-1]
-        self.candidates = config.candidates
-        self.suppression = config.suppression
-        self.max_detections = config.max_detections
-        self.mean, self.std = backbone.mean, backbone.std
-        self.pixels = Pixels(self.mean, self.std, config.exposure)
 
     def forward(self, images: Tensor) -> Staged:
         """Maps and first stage of ``(N, H, W, channels)`` uint8 images."""
@@ -153,17 +134,21 @@ class TwoStage(Method):
         return best_proposals(outputs.first, self._size(outputs), self.config.proposals)
 
     def decode(self, outputs: Staged) -> Decoded:
-        """The best pairs of region and class, several an object."""
+        """The best pairs of region and class, several an object.
+
+        The score of a region that has been moved is the geometric mean of what it was judged at
+        every place [D]: what has been moved onto an object from afar is hardly believed.
+        """
         boxes, used = self.proposals(outputs)
-        found, scores = [], []
-        for _ in range(1 + self.config.regions.refinements):
+        found, scores, certain = [], [], torch.zeros(())
+        for judged in range(1, 2 + self.config.regions.refinements):
             logits, deltas = self._judged(outputs, as_regions(boxes))
             shape = (*boxes.shape[:2], -1)
-            likely = logits.softmax(dim=1)[:, :-1].reshape(shape)  # (N, K, C)
+            certain = certain + logits.log_softmax(dim=1)[:, :-1].reshape(shape)  # (N, K, C)
             placed = decode_boxes(deltas.reshape(*shape, 4), boxes[:, :, None])
             found.append(placed.expand(-1, -1, self.class_count, -1))
-            scores.append(likely * used[..., None])
-            best = likely.argmax(dim=2)[..., None, None].expand(-1, -1, 1, 4)
+            scores.append((certain / judged).exp() * used[..., None])
+            best = certain.argmax(dim=2)[..., None, None].expand(-1, -1, 1, 4)
             boxes = within(found[-1].gather(2, best)[:, :, 0], self._size(outputs))
         return best_pairs(torch.cat(found, dim=1), torch.cat(scores, dim=1), self.candidates)
 
@@ -175,10 +160,6 @@ class TwoStage(Method):
         judged = self._judged(outputs, lesson.regions)
         first = proposal_losses(outputs.first, targets, config.proposals)
         return first | region_losses(*judged, lesson, config.regions)
-
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """The backbone's parameters."""
-        return list(self.backbone.parameters())
 
     def loss_parameters(self) -> list[nn.Parameter]:
         """Those of the second stage."""

@@ -41,6 +41,7 @@ from foveate.losses import (
     paired_iou_and_giou,
 )
 from foveate.models.anchors import AnchoredConfig, AnchorLevels
+from foveate.models.backbones import Backbone
 from foveate.models.dense import (
     AnchoredMethod,
     Dense,
@@ -125,7 +126,7 @@ class YOLOv3(AnchoredMethod):
     """Concatenating pyramid, a head a level, one prior an object; see the module's docstring."""
 
     def __init__(self, config: YOLOv3Config, class_count: int, channels: int = 3) -> None:
-        super().__init__(config, class_count, channels)
+        super().__init__(config, class_count, Backbone(config.backbone, channels))
         self.config = config
         self.neck = ConcatPyramid(self.backbone.channels, config.width, config.neck_pairs)
         self.heads = nn.ModuleList(
