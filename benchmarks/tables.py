@@ -14,7 +14,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -430,6 +430,19 @@ def article(
     return table, "article-cpu.json"
 
 
+LIKE = {"yolo11n": "ssd", "yolo11s": "retinanet"}
+"""A peer's model to our method of about as many products."""
+
+
+def likes(row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Method and precision of ours that a peer's row is compared with, and a note for the table."""
+    method = LIKE.get(row["method"])
+    if method is None:
+        return [(row["method"], row["precision"], "")]
+    names = {"32-true": "float32", "bf16-mixed": "bf16"}
+    return [(method, precision, f" ({method}, {name})") for precision, name in names.items()]
+
+
 def training_table(report: dict[str, Any]) -> str:
     """Images a second in training, and ours over each peer's of the same method and precision."""
     rows = report["rows"]
@@ -438,18 +451,32 @@ def training_table(report: dict[str, Any]) -> str:
         for row in rows
         if row["system"] == "foveate" and row["tiles"] == "in memory"
     }
+    extents = {(row["system"], row["method"]): row for row in rows if "products" in row}
     lines = []
     for row in rows:
-        speed, ours = row["images_per_second"], own.get((row["method"], row["precision"]))
-        compared = ours is not None and row["system"] != "foveate"
-        ratio = f"{ours / speed:.2f}" if compared else ""
-        precision = {"32-true": "float32", "bf16-mixed": "bf16"}[row["precision"]]
-        seconds = f"{row['seconds']:.3f}"
+        speed = row["images_per_second"]
+        compared = [
+            f"{own[method, precision] / speed:.2f}" + note
+            for method, precision, note in likes(row)
+            if (method, precision) in own and row["system"] != "foveate"
+        ]
+        extent = extents[row["system"], row["method"]]
         lines.append(
-            [row["method"], row["system"], precision, row["tiles"], seconds, f"{speed:.2f}", ratio]
+            [
+                row["method"],
+                row["system"],
+                {"32-true": "float32", "bf16-mixed": "bf16"}[row["precision"]],
+                row["tiles"],
+                f"{extent['parameters'] / 1e6:.1f} M",
+                f"{extent['products'] / 1e9:.2f} G",
+                f"{row['seconds']:.3f}",
+                f"{speed:.2f}",
+                ", ".join(compared),
+            ]
         )
-    head = ["method", "system", "precision", "tiles", "seconds a step", "images a second"]
-    return markdown([*head, "foveate over it"], sorted(lines))
+    head = ["method", "system", "precision", "tiles", "parameters", "products a tile",
+            "seconds a step", "images a second", "foveate over it"]  # fmt: skip
+    return markdown(head, sorted(lines))
 
 
 def inference_table(report: dict[str, Any]) -> str:

@@ -3,12 +3,12 @@
     python benchmarks/training.py --peer-python .venv-peers/bin/python
 
 Ours beside torchvision's RetinaNet, SSD and Faster R-CNN on the same timm backbone
-(`torchvision_models.py`), and beside Ultralytics' YOLO11n in a process of its own. Tiles are drawn
-once and held in memory; the systems take turns on the same ones, several rounds; the median counts.
-A step is forward, loss, gradients, clipping and AdamW (SGD or what it chooses in YOLO11n's own
-loop); ours and YOLO11n's keep a moving average of the weights as well, torchvision's does not.
-Weights are random. One row has our tiles drawn between steps, as on a processor in earnest, and
-YOLO11n one with its own loader, from files.
+(`torchvision_models.py`), and beside Ultralytics' YOLO11n and YOLO11s in processes of their own.
+Tiles are drawn once and held in memory; the systems take turns on the same ones, several rounds;
+the median counts. A step is forward, loss, gradients, clipping and AdamW (SGD or what it chooses in
+YOLO11's own loop); ours and YOLO11's keep a moving average of the weights as well, torchvision's
+does not. Weights are random. One row has our tiles drawn between steps, as on a processor in
+earnest, and one of each YOLO11 its own loader, from files.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import cv2
 import torch
 from provenance import provenance
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision_models import BACKGROUND, MODELS
 
 from foveate.config import write_atomically
@@ -41,6 +42,7 @@ from foveate.training.recipe import Recipe
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = (*MODELS, "yolov3", "center-point")
 PRECISIONS = ("32-true", "bf16-mixed")
+PEERS = ("yolo11n", "yolo11s")
 WARM_UP = 3
 Batch = tuple[Tensor, list[Targets]]
 System = tuple[dict[str, Any], Callable[[Batch], None]]
@@ -68,7 +70,8 @@ def ours(method: str, precision: str, size: int, batch: int, classes: int) -> Sy
     def step(data: Batch) -> None:
         trainer.step(100, *data).total.item()
 
-    return row("foveate", method, precision), step
+    tile = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    return row("foveate", method, precision) | extent(trainer.model, tile), step
 
 
 def torchvision(method: str, precision: str, size: int, classes: int) -> System:
@@ -89,7 +92,21 @@ def torchvision(method: str, precision: str, size: int, classes: int) -> System:
         optimiser.step()
         total.item()
 
-    return row("torchvision", method, precision), step
+    tile = [torch.zeros(3, size, size)]
+    return row("torchvision", method, precision) | extent(model, tile), step
+
+
+@torch.no_grad()
+def extent(model: nn.Module, tile: Any) -> dict[str, Any]:
+    """Parameters of a model, and multiplications of its forward pass over one tile."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model.eval()(tile)
+    model.train()
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "products": counter.get_total_flops() // 2,
+    }
 
 
 def row(system: str, method: str, precision: str, drawn: str = "in memory") -> dict[str, Any]:
@@ -159,15 +176,18 @@ def write_yolo(data: Sequence[Batch], folder: Path, names: Sequence[str]) -> Pat
     return config
 
 
-def yolo(python: Path, data: Path, size: int, batch: int, threads: int) -> dict[str, list[float]]:
-    """Seconds of the peer's steps, alone and with its loader."""
+def yolo(
+    python: Path, model: str, data: Path, size: int, batch: int, threads: int
+) -> dict[str, Any]:
+    """Seconds of the peer's steps, alone and with its loader, and its extent."""
     script = ROOT / "benchmarks" / "peers" / "train_step_peers.py"
-    command = [python, script, data, "--size", size, "--batch", batch, "--threads", threads]
+    command = [python, script, data, "--model", model, "--size", size, "--batch", batch,
+               "--threads", threads]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run([str(part) for part in command], env=environment, check=True,
                           stdout=subprocess.PIPE, text=True)  # fmt: skip
-    found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
-    return {name: times[WARM_UP:] for name, times in found.items()}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def measured(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -180,23 +200,44 @@ def measured(args: argparse.Namespace) -> list[dict[str, Any]]:
     data = in_memory(dataset, size, batch, WARM_UP + args.steps)
     facts = [facts for facts, _ in systems]
     facts.append(row("foveate", "retinanet", "bf16-mixed", "drawn between steps"))
-    facts += [row("Ultralytics", "yolo11n", "32-true", t) for t in ("in memory", "from files")]
     seconds: list[list[float]] = [[] for _ in facts]
+    peers: dict[tuple[str, str], dict[str, Any]] = {}
     for _ in range(args.rounds):
-        found = in_turn(systems, data)
-        found.append(with_loader(dataset, size, batch, args.steps))
-        if args.peer_python:
-            with tempfile.TemporaryDirectory() as folder:
-                config = write_yolo(data, Path(folder), dataset.class_names)
-                peer = yolo(args.peer_python, config, size, batch, args.threads)
-            found += [peer["step"], peer["all"]]
-        for times, new in zip(seconds, found, strict=False):
+        found = [*in_turn(systems, data), with_loader(dataset, size, batch, args.steps)]
+        for times, new in zip(seconds, found, strict=True):
             times += new
-    return [
-        one | {"seconds": round(statistics.median(times), 4), "steps": len(times),
-               "images_per_second": round(batch / statistics.median(times), 3)}
-        for one, times in zip(facts, seconds, strict=True) if times
-    ]  # fmt: skip
+        if args.peer_python:
+            add_peers(peers, data, dataset.class_names, args)
+    rows = [one | {"times": times} for one, times in zip(facts, seconds, strict=True)]
+    return [in_short(one, batch) for one in [*rows, *peers.values()]]
+
+
+def add_peers(
+    rows: dict[tuple[str, str], dict[str, Any]],
+    data: Sequence[Batch],
+    names: Sequence[str],
+    args: argparse.Namespace,
+) -> None:
+    """One more round of the peers, in processes of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = write_yolo(data, Path(folder), names)
+        for model in PEERS:
+            peer = yolo(args.peer_python, model, config, args.size, args.batch, args.threads)
+            for kind, drawn in (("step", "in memory"), ("all", "from files")):
+                known = row("Ultralytics", model, "32-true", drawn) | peer["extent"]
+                times = rows.setdefault((model, kind), known | {"times": []})["times"]
+                times += peer[kind][WARM_UP:]
+
+
+def in_short(one: dict[str, Any], batch: int) -> dict[str, Any]:
+    """A row with the median in place of its times."""
+    facts = {key: value for key, value in one.items() if key != "times"}
+    median = statistics.median(one["times"])
+    return facts | {
+        "seconds": round(median, 4),
+        "steps": len(one["times"]),
+        "images_per_second": round(batch / median, 3),
+    }
 
 
 def main() -> None:
