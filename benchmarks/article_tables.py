@@ -95,6 +95,16 @@ def classes_table(report: Mapping[str, Any], name: str) -> tuple[list[str], Rows
     return ["class", "AP, control", "AP, treatment", "difference"], rows
 
 
+def series_classes_table(report: Mapping[str, Any], name: str) -> tuple[list[str], Rows]:
+    """AP of each class over several showings, the hardest for the first one first."""
+    shown = {label: report["showings"][showing] for label, showing in SERIES[name].showings.items()}
+    first = next(iter(shown.values()))
+    labels = sorted(first[0]["by_class"], key=lambda one: _mean_of(first, one))
+    return ["class", *shown], [
+        [label, *(f"{_mean_of(seeds, label):.3f}" for seeds in shown.values())] for label in labels
+    ]
+
+
 def agreement_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     """AP by torch and by the runtime on the same pictures."""
     head = ["training", "AP by torch", "AP by the runtime", "apart", "pictures"]

@@ -107,6 +107,16 @@ def test_series_table_has_what_is_measured() -> None:
     assert shown == ["RetinaNet", "0.750", "0.500", "0.125", "-", "-", "0.500", "2.5 M"]
 
 
+def test_classes_of_a_series_are_in_columns_the_hardest_first() -> None:
+    shown = report()
+    (plain,) = shown["showings"]["vhr10-retinanet-ce"]
+    names = SERIES["remote-vhr10"].showings
+    shown["showings"] = {showing: [plain] for showing in names.values()}
+    head, rows = article_tables.series_classes_table(shown, "remote-vhr10")
+    assert head == ["class", *names]
+    assert rows == [["tank", *["0.250"] * len(names)], ["ship", *["0.500"] * len(names)]]
+
+
 def test_agreement_table_says_how_far_apart() -> None:
     _, rows = article_tables.agreement_table(report())
     assert rows == [["vhr10-retinanet", "0.5000", "0.2500", "0.2500", "20"]]
