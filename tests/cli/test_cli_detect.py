@@ -67,6 +67,20 @@ def test_a_folder(foveate: Call, photos: Path, blob_model: Path) -> None:
     assert "tiles of 64 px" in page
 
 
+def test_several_sources_each_file_once(foveate: Call, photos: Path, blob_model: Path) -> None:
+    two, one = photos / "two.png", photos / "one.png"
+    done = foveate("detect", two, one, photos, "--model", blob_model, "--json")
+    assert done.code == 0
+    shown = [image["name"] for image in json.loads(done.out)["images"]]
+    assert shown == ["two.png", "one.png"]
+
+
+def test_no_source(foveate: Call, blob_model: Path) -> None:
+    done = foveate("detect", "--model", blob_model)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("foveate: say what to look at: pictures, folders, or a pattern")
+
+
 def test_a_bundled_model_and_another_folder(foveate: Call, photos: Path, shelf: Path) -> None:
     done = foveate("detect", photos / "one.png", "--model", "blob", "--out", "deep/er")
     assert done.code == 0

@@ -83,7 +83,7 @@ EXPORTED = (
     "center-point, separable, balanced", "faster-rcnn, +++", "faster-rcnn, NWD", "faster-rcnn-fpn",
     "multiscale-rcnn", "remote-rcnn", "retinanet", "ssd, Inception", "tiny-faces", "yolov3",
 )  # fmt: skip
-"""Of each method the forms whose graphs have most in them: an export takes a quarter of a minute."""
+"""Of each method the forms whose graphs have most in them: an export takes long."""
 
 VARIANTS: dict[str, dict[str, object]] = {
     **FORMS,

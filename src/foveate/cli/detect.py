@@ -36,6 +36,7 @@ from foveate.reports.sections import Gallery
 from foveate.reports.tables import counted, picture_row, pictures_table, profile_lines
 
 _DEFAULT_OUT = Path("out")
+_SEVERAL = "SOURCE [SOURCE ...]"
 _ROWS = 40
 _MAX_SCALE = 16
 _NAMED_BLOCKS = 4
@@ -51,7 +52,7 @@ class Detect:
     georeferenced rasters also OUT/geo/NAME.geojson and OUT/geo/NAME.gpkg.
 
     Attributes:
-        source: A picture, a raster, a folder, or a glob pattern in quotes.
+        source: Pictures, rasters, folders, or glob patterns in quotes.
         model: A bundled model's name (see 'foveate models'), or the path of a model.onnx.
         run: How it is done.
         plain: Show only the whole picture squeezed into one tile: what tiling is compared with.
@@ -64,7 +65,9 @@ class Detect:
         json: Print the results as JSON on stdout.
     """
 
-    source: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="SOURCE")]]
+    source: tyro.conf.Positional[
+        Annotated[tuple[str, ...], tyro.conf.arg(metavar=_SEVERAL, help_behavior_hint="")]
+    ]
     model: ModelChoice = None
     run: RunOptions = field(default_factory=RunFlags)
     plain: bool = False
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
     detector, info = flags.run.load(flags.model)
     options = flags.run.options() | Options(plain=flags.plain or None)
     settings = run_settings(detector, options)
-    paths = find_sources(flags.source)
+    paths = _sources(flags.source)
     folder = _folder(flags, info)
     wants_geo = flags.crs is not None or bool(GEO_EXPORTS.keys() & set(flags.formats))
     job = _Job(paths, info, settings, folder, wants_geo, flags.json)
@@ -108,6 +111,13 @@ def main(arguments: Sequence[str]) -> None:
     if flags.profile:
         note(profile_lines(profile))
     job.require_complete()
+
+
+def _sources(named: Sequence[str]) -> list[Path]:
+    """What is to be looked at, each file once."""
+    if not named:
+        raise UsageError("say what to look at: pictures, folders, or a pattern in quotes")
+    return list(dict.fromkeys(path for source in named for path in find_sources(source)))
 
 
 def _folder(flags: Detect, info: ModelInfo) -> OutputFolder | None:
