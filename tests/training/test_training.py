@@ -96,6 +96,24 @@ def test_another_recipe_in_the_same_folder_is_refused(data: Path, tmp_path: Path
         train(tiny(iterations=1), data, run, resume=False)
 
 
+def test_other_classes_in_the_same_folder_are_refused_and_nothing_is_lost(
+    data: Path, tmp_path: Path
+) -> None:
+    run = train(tiny(iterations=2), data, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    coco = json.loads((data / "train.json").read_text())
+    coco["categories"].append({"id": 99, "name": "kite"})
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "train.json").write_text(json.dumps(coco))
+    (other / "images").symlink_to(data / "images")
+    with pytest.raises(
+        UsageError, match=r"holds a run with the classes .*; the pictures have .*kite"
+    ):
+        train(tiny(iterations=2), other, run)
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
 def test_missing_or_broken_pictures_are_named(data: Path, tmp_path: Path) -> None:
     coco = json.loads((data / "train.json").read_text())
     coco["images"][0]["file_name"] = "gone.png"

@@ -71,13 +71,14 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
 def _train(recipe: Recipe, data: Path, out: Path, resume: bool) -> None:
     train_set, val_set = training_splits(data)
     recipe, fits = resolve_anchors(recipe, train_set)
+    _check_folder(recipe, out, resume, train_set)
     trainer = Trainer(recipe, len(train_set.class_names))
     first_process = is_first(recipe.devices)
     if first_process:
-        _prepare_folder(recipe, out, resume, train_set, fits)
+        _prepare_folder(recipe, out, train_set, fits)
     if fits and first_process:
         print(f"{recipe.name}: {in_words(fits)}", flush=True)
-    first = _restore(out, recipe, trainer) if resume else 0
+    first = _restore(out, trainer) if resume else 0
     trainer.start()
     stream = agreed(batches(train_set, recipe, first, trainer.fabric.global_rank), trainer.fabric)
     if not first_process:
@@ -290,14 +291,30 @@ class _Run:
         print(f"{recipe.name}: iteration {done}: {scores.to_dict()['overall']}", flush=True)
 
 
-def _prepare_folder(
-    recipe: Recipe, out: Path, resume: bool, train_set: Dataset, fits: dict[str, AnchorFit]
-) -> None:
-    checkpoint = out / CHECKPOINT
-    if checkpoint.is_file() and not resume:
+def _check_folder(recipe: Recipe, out: Path, resume: bool, train_set: Dataset) -> None:
+    """See, before anything is written, that a run in the folder is the one that goes on."""
+    if not (out / CHECKPOINT).is_file():
+        return
+    if not resume:
         raise UsageError(f"{out} holds a run already: choose another --out, or let it resume")
+    _, facts = read_checkpoint(out / CHECKPOINT)
+    # A setting that came after the run began changes the fingerprint, and not the run.
+    asked = recipe.fingerprint()
+    if asked not in (facts.get("recipe"), Recipe.from_yaml(out / RECIPE).fingerprint()):
+        raise UsageError(f"{out} holds a run of another recipe ({facts.get('method')}): "
+                         "choose another --out")  # fmt: skip
+    learned = tuple(json.loads((out / FACTS).read_text(encoding="utf-8"))["class_names"])
+    if learned != tuple(train_set.class_names):
+        raise UsageError(f"{out} holds a run with the classes {', '.join(learned)}; the pictures "
+                         f"have {', '.join(train_set.class_names)}: choose --out")  # fmt: skip
+
+
+def _prepare_folder(
+    recipe: Recipe, out: Path, train_set: Dataset, fits: dict[str, AnchorFit]
+) -> None:
+    going_on = (out / CHECKPOINT).is_file()
     try:
-        recipe.to_yaml(out / RECIPE if not checkpoint.is_file() else out / "resumed.yaml")
+        recipe.to_yaml(out / ("resumed.yaml" if going_on else RECIPE))
         facts: dict[str, Any] = {"class_names": train_set.class_names, "dataset": train_set.name,
                                  "licence": train_set.licence}  # fmt: skip
         if fits:
@@ -307,17 +324,11 @@ def _prepare_folder(
         raise UsageError(f"{out}: cannot be written ({error.strerror}); choose --out") from None
 
 
-def _restore(out: Path, recipe: Recipe, trainer: Trainer) -> int:
+def _restore(out: Path, trainer: Trainer) -> int:
     """Load the folder's checkpoint, if any; the iteration to go on from."""
     if not (out / CHECKPOINT).is_file():
         return 0
     tensors, facts = read_checkpoint(out / CHECKPOINT)
-    # A setting that came after the run began changes the fingerprint, and not the run.
-    asked = recipe.fingerprint()
-    same = asked in (facts.get("recipe"), Recipe.from_yaml(out / RECIPE).fingerprint())
-    if not same:
-        raise UsageError(f"{out} holds a run of another recipe ({facts.get('method')}): "
-                         "choose another --out")  # fmt: skip
     trainer.model.load_state_dict(part(tensors, "model"))
     trainer.average.model.load_state_dict(part(tensors, "average"))
     restore_optimiser(trainer.optimiser, tensors)
