@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from claims import CLAIMS, SERIES, SHOWINGS
+from claims import CLAIMS, SERIES, SHOWINGS, TRIALS
 
 Rows = list[list[str]]
 SIZES = ("small", "medium", "large")
@@ -15,17 +15,21 @@ SIZES = ("small", "medium", "large")
 
 def claims_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     """What the article claims, what the paper measured, what was measured here."""
-    head = ["claim", "paper", "here: AP", "AP small", "difference of AP", "of AP small", "holds"]
+    head = ["claim", "on", "paper", "here: AP", "AP small", "difference of AP", "of AP small",
+            "holds"]  # fmt: skip
     rows = []
     for name, claim in CLAIMS.items():
         judged = report["claims"].get(name)
+        trial = TRIALS[SHOWINGS[claim.treatment].trial]
+        on = f"{trial.recipe}, {trial.data}"
         if judged is None:
-            rows.append([claim.says, claim.published, *["-"] * 4, "not measured"])
+            rows.append([claim.says, on, claim.published, *["-"] * 4, "not measured"])
             continue
         sides = [report["showings"][judged[side]] for side in ("control", "treatment")]
         rows.append(
             [
                 claim.says,
+                on,
                 claim.published,
                 " → ".join(figure(side, "AP") for side in sides),
                 " → ".join(figure(side, "AP_small") for side in sides),

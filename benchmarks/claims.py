@@ -310,7 +310,7 @@ CLAIMS: dict[str, Claim] = {
     ),
     **{
         f"{data}-{change}": Claim(
-            f"{CHANGES[change]} ({data}).", "none by itself (Ren 2018)",
+            f"{CHANGES[change]} help.", "none by itself (Ren 2018)",
             f"{data}-remote-{before}", f"{data}-remote-{change}",
         )
         for data, changes in ADDED.items()

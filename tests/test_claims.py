@@ -85,6 +85,7 @@ def test_claims_table_has_a_row_a_claim() -> None:
     judged = rows[list(CLAIMS).index("focal-classes")]
     assert dict(zip(head, judged, strict=True)) == {
         "claim": CLAIMS["focal-classes"].says,
+        "on": "retinanet, vhr10",
         "paper": CLAIMS["focal-classes"].published,
         "here: AP": "0.250 → 0.750",
         "AP small": "0.125 → 0.125",

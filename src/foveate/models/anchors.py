@@ -44,6 +44,7 @@ class AnchoredConfig(Config):
         anchors_per_level: How many `auto` gives to each level.
         least_anchor: Least side that `auto` gives, network pixels.
         suppression: Of two boxes of one class and tile that overlap by this IoU, the better stays.
+            For soft-NMS: 1 here, and `merge.method: soft-nms` in the recipe.
         candidates: Best boxes of a tile that suppression chooses from, several an object.
         max_detections: Most boxes one tile can give.
     """

@@ -41,6 +41,7 @@ class RegionConfig(AnchoredConfig):
     """Settings of every two-stage method.
 
     Attributes:
+        backbone: Whose maps are used.
         width: Channels of the maps that anchors stand on.
         proposals: The first stage.
         regions: The second stage.
