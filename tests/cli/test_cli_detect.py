@@ -75,12 +75,6 @@ def test_several_sources_each_file_once(foveate: Call, photos: Path, blob_model:
     assert shown == ["two.png", "one.png"]
 
 
-def test_no_source(foveate: Call, blob_model: Path) -> None:
-    done = foveate("detect", "--model", blob_model)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("foveate: say what to look at: pictures, folders, or a pattern")
-
-
 def test_a_bundled_model_and_another_folder(foveate: Call, photos: Path, shelf: Path) -> None:
     done = foveate("detect", photos / "one.png", "--model", "blob", "--out", "deep/er")
     assert done.code == 0

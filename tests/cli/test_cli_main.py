@@ -49,7 +49,7 @@ def test_unknown_command(foveate: Call) -> None:
     ("arguments", "expected"),
     [
         (["detect"], "SOURCE is missing (see 'foveate detect --help')"),
-        (["detect", "a", "b", "--model", "m"], "unknown: b (see"),
+        (["evaluate", "a", "b", "c"], "unknown: c (see"),
         (["detect", "a", "--tlie", "3"], "unknown: --tlie, 3 (see"),
         (["detect", "a", "--tile"], "--tile needs a value (see"),
         (["detect", "a", "--tile", "x"], "--tile: expected a number, got 'x' (see"),

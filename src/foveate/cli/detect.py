@@ -83,6 +83,8 @@ class Detect:
 def main(arguments: Sequence[str]) -> None:
     """Run the command."""
     flags = parse(Detect, "detect", arguments)
+    if not flags.source:
+        raise UsageError("SOURCE is missing (see 'foveate detect --help')")
     if flags.model is None:
         raise UsageError(f"say which model: --model NAME|PATH ({choices()})")
     detector, info = flags.run.load(flags.model)
@@ -115,8 +117,6 @@ def main(arguments: Sequence[str]) -> None:
 
 def _sources(named: Sequence[str]) -> list[Path]:
     """What is to be looked at, each file once."""
-    if not named:
-        raise UsageError("say what to look at: pictures, folders, or a pattern in quotes")
     return list(dict.fromkeys(path for source in named for path in find_sources(source)))
 
 
