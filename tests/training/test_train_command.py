@@ -141,8 +141,8 @@ def test_help_lists_the_settings(foveate: Call) -> None:
 
 
 def test_export(foveate: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def export_run(run: Path, out: Path) -> Path:
-        out.write_bytes(bytes(1_200_000))
+    def export_run(run: Path, out: Path, *, half: bool) -> Path:
+        out.write_bytes(bytes(1_200_000 if half else 2_400_000))
         return out
 
     monkeypatch.setattr("foveate.export.onnx.export_run", export_run)
@@ -153,3 +153,4 @@ def test_export(foveate: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.err.startswith("run/model.onnx: 1.2 MB; try 'foveate detect SOURCE --model run/")
     assert foveate("export", "run", "--out", "other.onnx").code == 0
     assert Path("other.onnx").exists()
+    assert foveate("export", "run", "--float32").err.startswith("run/model.onnx: 2.4 MB;")

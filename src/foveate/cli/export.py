@@ -22,10 +22,12 @@ class Export:
     Attributes:
         run: The run's folder, as 'foveate train' made it.
         out: The model file; model.onnx in the run's folder by default.
+        float32: Keep the weights as they were trained: twice the file, and torch's very results.
     """
 
     run: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
     out: OptionalFile = None
+    float32: bool = False
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -36,5 +38,6 @@ def main(arguments: Sequence[str]) -> None:
         raise FoveateError(f"{flags.run}: no such run folder")
     from foveate.export.onnx import export_run
 
-    path = export_run(flags.run, flags.out or flags.run / "model.onnx")
+    out = flags.out or flags.run / "model.onnx"
+    path = export_run(flags.run, out, half=not flags.float32)
     note(f"{path}: {path.stat().st_size / 1e6:.1f} MB; try 'foveate detect SOURCE --model {path}'")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import timm
 import torch
+from pydantic import model_validator
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
@@ -23,7 +25,8 @@ class BackboneConfig(Config):
 
     Attributes:
         name: Any timm model that supports `features_only`.
-        strides: Feature maps to use, finest first; deeper stages are not even built.
+        strides: Feature maps to use, finest first, each twice the one before; deeper stages are
+            not even built.
         weights: `imagenet` needs a package that carries the weights (see `load_imagenet`);
             `none` starts from random.
     """
@@ -31,6 +34,13 @@ class BackboneConfig(Config):
     name: str = _LITE0
     strides: tuple[int, ...] = (4, 8, 16)
     weights: Literal["imagenet", "none"] = "imagenet"
+
+    @model_validator(mode="after")
+    def _strides_double(self) -> BackboneConfig:
+        if not self.strides or any(coarse != 2 * fine for fine, coarse in pairwise(self.strides)):
+            raise ValueError("strides: expected each to be twice the one before, such as 4, 8, 16; "
+                             f"got {', '.join(map(str, self.strides)) or 'none'}")  # fmt: skip
+        return self
 
 
 class Backbone(nn.Module):

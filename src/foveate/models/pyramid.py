@@ -112,7 +112,8 @@ class Pyramid(nn.Module):
         A further level has half the height and width of the one before, rounded up.
         """
         sums = self._sums(features)
-        levels: list[Tensor] = [smooth(s) for smooth, s in zip(self.smooth, sums, strict=False)]
+        wanted = zip(self.smooth, sums[: len(self.smooth)], strict=True)
+        levels: list[Tensor] = [smooth(one) for smooth, one in wanted]
         top = features[-1]
         for block in self.extra:
             top = block(top)

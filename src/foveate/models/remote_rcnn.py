@@ -24,7 +24,6 @@ What of a wider region lies beyond the tile is empty to the head [D]. The rest i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -76,9 +75,6 @@ class RemoteRCNNConfig(RegionConfig):
     @model_validator(mode="after")
     def _has_the_maps(self) -> RemoteRCNNConfig:
         strides = self.backbone.strides
-        if any(coarse != 2 * fine for fine, coarse in pairwise(strides)):
-            raise ValueError("backbone.strides: expected each to be twice the one before, such as "
-                             f"4, 8, 16, 32; got {', '.join(map(str, strides))}")  # fmt: skip
         if not self.fused and _PLAIN_STRIDE not in strides:
             raise ValueError(f"backbone.strides: without fused {_PLAIN_STRIDE} must be among them, "
                              f"got {', '.join(map(str, strides))}")  # fmt: skip
