@@ -82,5 +82,5 @@ def test_only_the_hardest_learn_their_class() -> None:
 
 
 def test_strides_must_be_two() -> None:
-    with pytest.raises(UsageError, match=r"the second twice the first, such as .* got 4, 16"):
-        TinyFacesConfig.from_dict({"backbone": {"strides": (4, 16)}})
+    with pytest.raises(UsageError, match=r"expected two, such as 8, 16; got 4, 8, 16"):
+        TinyFacesConfig.from_dict({"backbone": {"strides": (4, 8, 16)}})

@@ -69,7 +69,7 @@ class TinyFacesConfig(AnchoredConfig):
 
     Attributes:
         name: The row of `METHODS`.
-        backbone: Its two strides, the second twice the first, are those of the predictors.
+        backbone: Its two strides are those of the predictors.
         width: Channels that a 1x1 convolution with batch norm and ReLU makes of each map before the
             predictors; 0 leaves it out, for backbones with wide maps.
         context: Add the scores of the coarser map, which sees far; without is the control.
@@ -105,11 +105,11 @@ class TinyFacesConfig(AnchoredConfig):
     suppression: float = Field(default=0.3, gt=0, le=1)
 
     @model_validator(mode="after")
-    def _second_stride_is_twice_the_first(self) -> TinyFacesConfig:
+    def _has_two_maps(self) -> TinyFacesConfig:
         strides = self.backbone.strides
-        if len(strides) != 2 or strides[1] != 2 * strides[0]:
-            raise ValueError("backbone.strides: expected two, the second twice the first, such as "
-                             f"8, 16; got {', '.join(map(str, strides))}")  # fmt: skip
+        if len(strides) != 2:
+            raise ValueError("backbone.strides: expected two, such as 8, 16; got "
+                             f"{', '.join(map(str, strides))}")  # fmt: skip
         return self
 
     @property
