@@ -91,3 +91,15 @@ def test_one_pixel_and_a_strip() -> None:
             tile = tiles[0]
             assert batch[0, : tile.out_height, : tile.out_width].min() == 1
             assert batch[0].sum() == 3 * tile.out_height * tile.out_width
+
+
+def test_any_number_of_channels_is_scaled_alike() -> None:
+    region = np.random.default_rng(0).integers(0, 255, (64, 64, 7), dtype=np.uint8)
+    for shown in (40, 96):
+        tile = Tile(0, 0, 64, 64, shown, shown)
+        canvas = np.empty((96, 96, 7), np.uint8)
+        show_tile(region, tile, canvas)
+        for channel in range(7):
+            alone = np.empty((96, 96, 1), np.uint8)
+            show_tile(region[..., channel : channel + 1], tile, alone)
+            np.testing.assert_array_equal(canvas[..., channel], alone[..., 0])

@@ -10,6 +10,9 @@ import numpy as np
 
 from foveate.structures import ImageSource, Tile, UInt8Image
 
+_RESIZED = 4
+"""Channels that OpenCV scales at once by averaging areas."""
+
 
 def canvas_size(tiles: Sequence[Tile], multiple: int) -> tuple[int, int]:
     """Smallest width and height, network pixels, that hold every tile and suit the network.
@@ -41,8 +44,10 @@ def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image, padding: int =
     else:
         shrinks = width < region.shape[1] and height < region.shape[0]
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        scaled = cv2.resize(region, (width, height), interpolation=how)
-        canvas[:height, :width] = scaled.reshape(height, width, -1)
+        for first in range(0, region.shape[2], _RESIZED):
+            part = region[..., first : first + _RESIZED]
+            scaled = cv2.resize(part, (width, height), interpolation=how)
+            canvas[:height, :width, first : first + _RESIZED] = scaled.reshape(height, width, -1)
     canvas[height:] = padding
     canvas[:height, width:] = padding
 
