@@ -29,6 +29,7 @@ class Result:
         skipped_tiles: Tiles without anything to look at, which the network was not shown.
         geo: Where the picture lies, if it says so.
         source: The picture.
+        remarks: What should be known of how it was shown to the model.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Result:
     skipped_tiles: int
     geo: GeoReference | None
     source: ImageSource
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, found: ImageResult, source: ImageSource, class_names: tuple[str, ...]) -> Result:
@@ -58,12 +60,13 @@ class Result:
             skipped_tiles=found.skipped_tiles,
             geo=found.geo,
             source=source,
+            remarks=found.notes,
         )
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What should be known of how the picture was read."""
-        return tuple(getattr(self.source, "notes", ()))
+        """What should be known of how the picture was read, and shown to the model."""
+        return (*getattr(self.source, "notes", ()), *self.remarks)
 
     @property
     def unread(self) -> tuple[tuple[int, int, int, int], ...]:

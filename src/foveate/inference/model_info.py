@@ -13,14 +13,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from foveate.config import Config
+from foveate.data.motion import MotionConfig
 from foveate.merge.config import MergeConfig
 from foveate.tiling import Pyramid, TilePlan
 
 METADATA_KEY = "foveate"
 SCHEMA_VERSION = 1
+COLOURS = 3
+"""Channels of a picture as every source gives it: red, green and blue."""
 
 
 class Measured(Config):
@@ -46,7 +49,8 @@ class ModelInfo(Config):
         description: What it finds, one line.
         method: Row of `foveate.models.METHODS`, or the layout of a foreign file.
         class_names: In the order of the labels; empty only where a foreign file does not tell.
-        channels: Input channels C.
+        channels: Input channels C, those of motion included, which come last.
+        motion: The motion channels it sees beside red, green and blue; none sees no motion.
         size_multiple: Height and width of the input must be multiples of this.
         strides: Of the feature maps that objects are found on, network pixels.
         max_detections: The most boxes one tile can give: K, or less after suppression.
@@ -78,6 +82,7 @@ class ModelInfo(Config):
     method: str
     class_names: tuple[str, ...]
     channels: int = Field(default=3, ge=1)
+    motion: MotionConfig | None = None
     size_multiple: int = Field(default=32, ge=1)
     strides: tuple[int, ...]
     max_detections: int = Field(ge=1)
@@ -99,3 +104,12 @@ class ModelInfo(Config):
     created: str = ""
     foveate_version: str = ""
     measured: tuple[Measured, ...] = ()
+
+    @model_validator(mode="after")
+    def _motion_is_among_the_channels(self) -> ModelInfo:
+        if self.motion is not None and self.channels != COLOURS + self.motion.channels:
+            raise ValueError(
+                f"channels: {COLOURS} colours and {self.motion.channels} channels of motion make "
+                f"{COLOURS + self.motion.channels}, got {self.channels}"
+            )
+        return self

@@ -66,6 +66,7 @@ class ImageResult:
         capped_tiles: Tiles that gave as many boxes as the model can give one: some may be missing.
         skipped_tiles: Tiles without anything to look at, which the network was not shown.
         geo: Where the picture lies, if its source says so.
+        notes: What should be known of how it was done.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ImageResult:
     capped_tiles: int
     skipped_tiles: int = 0
     geo: GeoReference | None = None
+    notes: tuple[str, ...] = ()
 
 
 class _Placed(NamedTuple):

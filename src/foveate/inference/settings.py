@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypedDict, get_args
 
 from pydantic import ValidationError
 
 from foveate.config import describe
+from foveate.data.motion import MotionConfig
 from foveate.data.values import Reading, ValueRange
 from foveate.errors import UsageError
 from foveate.inference.folder import Runner
+from foveate.inference.layers import StillSource
 from foveate.inference.model_info import ModelInfo
-from foveate.inference.pipeline import detect_image
+from foveate.inference.pipeline import ImageResult, OnTiles, detect_image
 from foveate.inference.profile import Profile
 from foveate.merge.config import MergeConfig, MergeMethod
-from foveate.structures import Detector
+from foveate.structures import Detector, ImageSource
 from foveate.tiling import Pyramid, TilePlan
 
 _DEFAULT_THRESHOLD = 0.3
 """For detectors that name none."""
+_NO_MOTION = (
+    "the model sees motion, and a single picture has none: what it finds by motion is missing; "
+    "give it the video"
+)
 
 
 class Options(TypedDict, total=False):
@@ -43,6 +49,8 @@ class Options(TypedDict, total=False):
         batch_size: Tiles a call of the detector; None takes as many as keep it busy.
         bands: Numbers of the bands to show, from 1, in the model's order.
         value_range: Values shown as black and as white; or text, such as ``2%:98%``.
+        stabilise: How earlier frames are aligned for a model that sees motion: a row of
+            `ALIGNMENTS`, or ``none``.
     """
 
     tile: int | None
@@ -57,6 +65,7 @@ class Options(TypedDict, total=False):
     batch_size: int | None
     bands: Sequence[int] | None
     value_range: tuple[float, float] | str | None
+    stabilise: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class RunSettings:
         padding: Value around a picture smaller than a tile, 0 to 255.
         batch_size: Tiles a call; None takes as many as keep the detector busy.
         reading: Which bands and values of a picture are shown.
+        motion: The motion channels that the model sees beside the picture; None for none.
     """
 
     plan: TilePlan
@@ -82,6 +92,7 @@ class RunSettings:
     padding: int
     batch_size: int | None
     reading: Reading
+    motion: MotionConfig | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What decides the result, as plain data."""
@@ -92,6 +103,7 @@ class RunSettings:
             "score_threshold": self.score_threshold,
             "bands": self.reading.bands,
             "value_range": str(self.reading.values) if self.reading.values else None,
+            "motion": self.motion.model_dump(mode="json") if self.motion else None,
         }
 
     def __str__(self) -> str:
@@ -107,7 +119,18 @@ class RunSettings:
 
 
 def runner(detector: Detector, settings: RunSettings, profile: Profile | None = None) -> Runner:
-    """`detect_image` with everything settled but the picture."""
+    """`detect_image` with everything settled but the picture.
+
+    A model that sees motion is shown that nothing moves, for a picture is no video.
+    """
+    run = frame_runner(detector, settings, profile)
+    return run if settings.motion is None else partial(_still, run, settings.motion)
+
+
+def frame_runner(
+    detector: Detector, settings: RunSettings, profile: Profile | None = None
+) -> Runner:
+    """The same for the frames of a video, which come with the channels that the model sees."""
     return partial(
         detect_image,
         detector=detector,
@@ -120,6 +143,18 @@ def runner(detector: Detector, settings: RunSettings, profile: Profile | None = 
         batch_size=settings.batch_size,
         profile=profile,
     )
+
+
+def _still(
+    run: Runner,
+    motion: MotionConfig,
+    source: ImageSource,
+    *,
+    alone: bool = True,
+    on_tiles: OnTiles | None = None,
+) -> ImageResult:
+    found = run(StillSource(source, motion), alone=alone, on_tiles=on_tiles)
+    return replace(found, notes=(*found.notes, _NO_MOTION))
 
 
 def model_info(detector: Detector) -> ModelInfo | None:
@@ -159,6 +194,7 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
         padding=info.padding if info else 0,
         batch_size=batch_size,
         reading=reading_of(options),
+        motion=_motion(info, options.get("stabilise")),
     )
 
 
@@ -180,6 +216,16 @@ def reading_of(options: Options) -> Reading:
     if asked is not None:
         values = ValueRange.parse(asked) if isinstance(asked, str) else ValueRange(*asked)
     return Reading(None if bands is None else tuple(bands), values)
+
+
+def _motion(info: ModelInfo | None, stabilise: str | None) -> MotionConfig | None:
+    """The model's channels, from frames aligned as asked for."""
+    motion = info.motion if info else None
+    if stabilise is None:
+        return motion
+    if motion is None:
+        raise UsageError("stabilise: the model sees no motion; leave it out")
+    return MotionConfig.from_dict(motion.model_dump() | {"stabilise": stabilise}, "stabilise")
 
 
 def _pyramid(info: ModelInfo | None, options: Options) -> Pyramid | None:
