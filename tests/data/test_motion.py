@@ -21,6 +21,7 @@ from foveate.data.motion import (
     MotionStream,
     motion_channels,
     still_channels,
+    to_grey,
 )
 from foveate.errors import FoveateError, UsageError
 from foveate.structures import UInt8Image
@@ -175,7 +176,7 @@ def test_stabilising_undoes_the_camera_and_keeps_what_moves(how: str) -> None:
 def test_alignments_find_a_known_shift() -> None:
     clip = _walk(2, camera=(3, -2))
     for align in (align_by_ecc, align_by_features):
-        alignment = align(*(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in clip))
+        alignment = align(to_grey(clip[0]), to_grey(clip[1]))
         assert alignment is not None
         np.testing.assert_allclose(alignment[:2, 2], [3, -2], atol=0.3)
         assert displacement(alignment, 240, 160) == pytest.approx(np.hypot(3, 2), abs=0.3)
@@ -192,7 +193,7 @@ def test_where_the_earlier_frame_saw_nothing_nothing_moves() -> None:
 
 def test_a_large_frame_is_measured_in_its_own_pixels() -> None:
     scene = cv2.resize(_scene(), (1800, 1200), interpolation=cv2.INTER_CUBIC)
-    grey = cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY)
+    grey = to_grey(np.asarray(scene, np.uint8))
     moved = camera_motion(grey[100:1000, 100:1400], grey[104:1004, 103:1403])
     assert moved == pytest.approx(5, abs=0.4)
 

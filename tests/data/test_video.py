@@ -54,7 +54,7 @@ def test_a_reader_says_what_it_reads(tmp_path: Path) -> None:
     with VideoReader(path) as reader:
         info = reader.info
         frames = list(reader)
-    assert (info.name, info.live, info.rate) == ("clip.mp4", False, 25)
+    assert (info.name, info.live, info.rate) == ("clip.mp4", False, Fraction(25))
     assert info.seconds == pytest.approx(1, abs=0.05)
     assert info.frames == pytest.approx(25, abs=1)
     assert frames[0].image.shape == (48, 64, 3)

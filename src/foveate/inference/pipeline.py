@@ -24,6 +24,7 @@ import numpy as np
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.batching import BatchSizer, sizer_for
 from foveate.inference.profile import Profile
+from foveate.inference.tile_memory import TileMemory
 from foveate.inference.trust import trusted
 from foveate.merge import MergeConfig, merge_tiles
 from foveate.structures import (
@@ -171,10 +172,14 @@ def detect_image(
     most = getattr(detector, "max_detections", None)
     capped = 0 if most is None else sum(part.above >= most for part in parts)
     with profile.stage("merge"):
-        shown = packer.shown
-        tiled = TiledDetections.gather([part.detections for part in parts], shown, size)
+        shown, known = packer.shown, packer.shown
+        found = [part.detections for part in parts]
+        memory: TileMemory | None = getattr(source, "memory", None)
+        if memory is not None:
+            known, found = memory.completed(tiles, shown, found)
+        tiled = TiledDetections.gather(found, known, size)
         if pyramid is not None:
-            tiled = trusted(tiled, shown, pyramid)
+            tiled = trusted(tiled, known, pyramid)
         merged = merge_tiles(tiled, merge)
     seconds = time.perf_counter() - started
     skipped = len(tiles) - len(shown)

@@ -21,6 +21,7 @@ from foveate.data.motion import MotionConfig, MotionStream
 from foveate.data.video import VideoFrame
 from foveate.errors import FoveateError
 from foveate.inference.folder import Runner
+from foveate.inference.gate import MotionGate
 from foveate.inference.layers import LayeredSource
 from foveate.structures import Detections
 
@@ -81,9 +82,14 @@ class FrameResult:
                 np.array(values["scores"], np.float32),
                 np.array(values["labels"], np.int64),
             )
-            counts = [int(values[key]) for key in ("tiles", "skipped_tiles", "capped_tiles")]
             return cls(
-                int(values["frame"]), float(values["time"]), found, *counts, values["seconds"]
+                int(values["frame"]),
+                float(values["time"]),
+                found,
+                int(values["tiles"]),
+                int(values["skipped_tiles"]),
+                int(values["capped_tiles"]),
+                float(values["seconds"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"no result of a frame: {error}") from None
@@ -109,8 +115,14 @@ class VideoDetector:
         stream: The motion channels at work; None without.
     """
 
-    def __init__(self, run: Runner, motion: MotionConfig | None, name: str = "video") -> None:
-        self._run, self._name = run, name
+    def __init__(
+        self,
+        run: Runner,
+        motion: MotionConfig | None,
+        name: str = "video",
+        gate: MotionGate | None = None,
+    ) -> None:
+        self._run, self._name, self._gate = run, name, gate
         self.stream = None if motion is None else MotionStream(motion)
 
     def over(
@@ -121,7 +133,8 @@ class VideoDetector:
         Args:
             frames: Of one size, from a video's first frame on.
             done: Results of the first frames, from a run before: they are given again, not made
-                again. The frames after them come out as if there had been no interruption.
+                again. The frames after them come out as if there had been no interruption; but a
+                gate begins anew, with a look at every tile.
 
         Yields:
             Each frame and what was found in it.
@@ -174,7 +187,7 @@ class VideoDetector:
                 close()
 
     def _detected(self, frame: VideoFrame, source: LayeredSource) -> FrameResult:
-        found = self._run(source)
+        found = self._run(source if self._gate is None else self._gate.over(source))
         result = FrameResult(
             frame.index,
             float(frame.time),

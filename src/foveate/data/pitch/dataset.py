@@ -51,7 +51,8 @@ def write_dataset(
     Returns:
         The COCO file, ``folder/annotations.json``. Beside COCO's own keys each picture has
         ``seed`` and ``frame``, and each annotation ``visibility`` (share seen, 0 to 1),
-        ``track_id`` (the same person throughout a clip; -1 is the ball) and ``ignore``.
+        ``track_id`` (the same person throughout a clip; -1 is the ball) and ``ignore``. Clips are
+        ``videos``, and their pictures have ``video_id`` and ``frame_index``.
 
     Raises:
         UsageError: If the folder holds something, or a number is too small.
@@ -68,7 +69,14 @@ def write_dataset(
         (work / "images").mkdir()
         render = partial(_render_match, work / "images", config, frames, fps)
         rows = [row for match in _spread(render, range(seed, seed + count), jobs) for row in match]
-        content = json.dumps(_coco(rows, config), indent=None, separators=(",", ":"))
+        coco = _coco(rows, config)
+        if frames > 1:
+            coco["videos"] = [
+                {"id": match, "name": f"{match:06d}", "length": frames, "fps": fps,
+                 "width": config.width, "height": config.height}
+                for match in range(seed, seed + count)
+            ]  # fmt: skip
+        content = json.dumps(coco, indent=None, separators=(",", ":"))
         write_atomically(work / "annotations.json", content.encode())
         work.chmod(0o755)
         work.replace(folder)
@@ -108,6 +116,8 @@ def _render_match(
             "seed": seed,
             "frame": index,
         }
+        if frames > 1:
+            picture |= {"video_id": seed, "frame_index": index}
         rows.append({"picture": picture, "annotations": _annotations(frame)})
     return rows
 
