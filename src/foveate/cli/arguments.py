@@ -143,6 +143,7 @@ Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
 OptionalCrs = Annotated[str | None, _optional(str, "CRS", "the raster's")]
 OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
+Alignment = Annotated[str | None, _optional(str, "none|ecc|features", _MODEL)]
 OptionalText = Annotated[str | None, _optional(str, "NAME", "none")]
 
 
@@ -210,6 +211,28 @@ class RunFlags:
             value_range=self.value_range,
         )
 
+
+@dataclass(frozen=True)
+class VideoFlags:
+    """What is asked for of a video, and is of no use for pictures.
+
+    Attributes:
+        track: Of a video: give objects numbers that stay, in tracks.json and tracks.txt (MOT).
+        ball: With --track: the class of which there is one, its gaps bridged; 'ball' if there is.
+        stride: Of a video: look at every so many-th frame.
+        stabilise: Align earlier frames, for a model that sees motion, on a camera that moves.
+        gate: Of a video from a fixed camera: look again only at tiles where something changed.
+    """
+
+    track: bool = False
+    ball: OptionalText = None
+    stride: int = 1
+    stabilise: Alignment = None
+    gate: bool = False
+
+
+VideoOptions = Annotated[VideoFlags, tyro.conf.arg(name="")]
+"""The flags without a prefix."""
 
 RunOptions = Annotated[RunFlags, tyro.conf.arg(name="")]
 """The flags without a prefix."""

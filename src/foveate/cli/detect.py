@@ -19,10 +19,13 @@ from foveate.cli.arguments import (
     OptionalFolder,
     RunFlags,
     RunOptions,
+    VideoFlags,
+    VideoOptions,
     parse,
 )
 from foveate.cli.terminal import note, progress, progress_of, show_json, show_table
 from foveate.data.sources import find_sources
+from foveate.data.video import is_video
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
 from foveate.inference.model_info import ModelInfo
@@ -46,15 +49,18 @@ ExportFormat = Literal["csv", "cvat", "geojson", "geopackage", "label-studio", "
 
 @dataclass(frozen=True)
 class Detect:
-    """Detect small objects in pictures of any size.
+    """Detect small objects in pictures of any size, and in videos.
 
     Writes OUT/detections.json (COCO results), OUT/annotated/NAME.jpg and OUT/index.html; of
-    georeferenced rasters also OUT/geo/NAME.geojson and OUT/geo/NAME.gpkg.
+    georeferenced rasters also OUT/geo/NAME.geojson and OUT/geo/NAME.gpkg. Of a video
+    OUT/frames.jsonl and OUT/annotated/NAME.mp4; the same command goes on where it was interrupted.
 
     Attributes:
-        source: Pictures, rasters, folders, or glob patterns in quotes.
+        source: Pictures, rasters, folders, or glob patterns in quotes; or one video file, an
+            address such as rtsp://HOST/STREAM, or camera:0.
         model: A bundled model's name (see 'foveate models'), or the path of a model.onnx.
         run: How it is done.
+        video: What is asked for of a video.
         plain: Show only the whole picture squeezed into one tile: what tiling is compared with.
         out: Folder for the results; 'out', or nowhere with --json.
         formats: Also write OUT in these formats, for labelling and training tools.
@@ -70,6 +76,7 @@ class Detect:
     ]
     model: ModelChoice = None
     run: RunOptions = field(default_factory=RunFlags)
+    video: VideoOptions = field(default_factory=VideoFlags)
     plain: bool = False
     out: OptionalFolder = None
     formats: tuple[ExportFormat, ...] = ()
@@ -87,6 +94,20 @@ def main(arguments: Sequence[str]) -> None:
         raise UsageError("SOURCE is missing (see 'foveate detect --help')")
     if flags.model is None:
         raise UsageError(f"say which model: --model NAME|PATH ({choices()})")
+    videos = [source for source in flags.source if is_video(source)]
+    if videos:
+        if len(flags.source) > 1:
+            raise UsageError(f"a video is taken alone; {len(flags.source)} sources are named")
+        # Late: pictures need none of it.
+        from foveate.cli.detect_video import detect_video
+
+        detect_video(flags, videos[0])
+        return
+    if flags.video != VideoFlags():
+        raise UsageError(
+            "--track, --ball, --stride, --stabilise and --gate are for videos; "
+            f"{flags.source[0]} is none by its name"
+        )
     detector, info = flags.run.load(flags.model)
     options = flags.run.options() | Options(plain=flags.plain or None)
     settings = run_settings(detector, options)

@@ -74,6 +74,30 @@ def progress_of(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def running(what: str) -> Iterator[Callable[[object], None]]:
+    """One line that tells how a run is going, renewed on a terminal; otherwise one now and then.
+
+    Yields:
+        To be called with what is to be told, which becomes text only when it is shown.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status(what) as status:
+            yield lambda state: status.update(f"{what}: {state}")
+        return
+    said = time.monotonic()
+
+    def tell(state: object) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _QUIET_SECONDS:
+            said = time.monotonic()
+            note(f"{what}: {state}")
+
+    yield tell
+
+
+@contextmanager
 def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import (

@@ -64,6 +64,24 @@ def draw_detections(
     return canvas
 
 
+def draw_trails(
+    image: UInt8Image, trails: Sequence[tuple[int, FloatArray]], *, scale: float = 1.0
+) -> UInt8Image:
+    """A copy of the picture with a thin line along where each object was.
+
+    Args:
+        image: ``(H, W, 3)`` RGB; never written to.
+        trails: For each object its label and its centres ``(P, 2)`` so far, picture pixels.
+        scale: Of `image` to the picture whose pixels the centres are in.
+    """
+    canvas = image.copy()
+    for label, centres in trails:
+        points = np.round(centres.astype(np.float64) * scale * 2**_SHIFT).astype(np.int32)
+        colour = class_colour(label)
+        cv2.polylines(canvas, [points[:, None]], False, colour, 1, cv2.LINE_AA, _SHIFT)
+    return canvas
+
+
 def draw_match(
     image: UInt8Image,
     detections: Detections,
