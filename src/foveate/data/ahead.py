@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -74,8 +74,9 @@ def ahead(
 
     def make() -> None:
         error: BaseException | None = None
-        iterator = iter(items)
+        iterator: Iterator[T] | None = None
         try:
+            iterator = iter(items)
             for item in iterator:
                 line.put(item)
                 if line.stopped.is_set():
@@ -83,10 +84,12 @@ def ahead(
         except BaseException as raised:
             error = raised
         finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
-            line.put(_End(error))
+            try:
+                close = getattr(iterator, "close", None)
+                if close is not None:
+                    close()
+            finally:
+                line.put(_End(error))  # whatever happens: the caller waits for it
 
     thread = Thread(target=make, name=name, daemon=True)
     thread.start()

@@ -104,7 +104,6 @@ class VideoReader:
         if stride < 1:
             raise UsageError(f"stride must be at least 1, got {stride}")
         self._av = import_library("av", f"video {source}", "foveate[video]")
-        self._av.logging.set_level(self._av.logging.PANIC)
         self._stride = stride
         self._name = str(source)
         self._live = bool(_ADDRESS.match(self._name) or _CAMERA.match(self._name))

@@ -48,7 +48,6 @@ class VideoWriter:
     def __init__(self, path: str | Path, rate: Fraction | None = None) -> None:
         self.path = Path(path)
         self._av = import_library("av", f"video {path}", "foveate[video]")
-        self._av.logging.set_level(self._av.logging.PANIC)
         self._part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
         self._rate = rate or Fraction(25)
         self._container = self._open()

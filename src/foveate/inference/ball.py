@@ -88,9 +88,8 @@ class _Candidate(NamedTuple):
     score: float
 
     @property
-    def centre(self) -> FloatArray:
-        middle: FloatArray = (self.box[:2] + self.box[2:]) / 2
-        return middle
+    def centre(self) -> NDArray[np.float64]:
+        return (self.box[:2].astype(np.float64) + self.box[2:]) / 2
 
 
 def ball_trajectory(

@@ -217,11 +217,11 @@ def _clip(
         said = " and ".join(f"{width} x {height}" for width, height in sorted(sizes)[:2])
         raise FoveateError(f"{path}: frames of video {name} differ in size: {said}")
     rate = video.get("fps")
-    known = isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0
+    known = isinstance(rate, (int, float)) and rate > 0
     return Clip(
         name,
         tuple(samples[i] for _, i in rows),
         np.array([place for place, _ in rows], np.int64),
         tuple(tracks[i] for _, i in rows),
-        Fraction(rate).limit_denominator(1001) if known else _RATE,
+        Fraction(float(rate)).limit_denominator(1001) if rate is not None and known else _RATE,
     )
