@@ -341,6 +341,21 @@ def test_ahead_gives_all_in_order_and_passes_errors_on() -> None:
         next(line)
 
 
+def test_an_error_while_closing_leaves_no_one_waiting() -> None:
+    class Items:
+        def __iter__(self) -> Items:
+            return self
+
+        def __next__(self) -> int:
+            raise FoveateError("broken")
+
+        def close(self) -> None:
+            raise FoveateError("and cannot be closed")
+
+    with pytest.raises(FoveateError, match="broken"):
+        next(ahead(Items(), 2))
+
+
 def test_ahead_holds_no_more_than_asked_for() -> None:
     made = []
 

@@ -88,8 +88,8 @@ def detect(
             `detect_all`.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         **options: `tile`, `overlap`, `scale`, `scales`, `scale_sides`, `full_image`, `plain`,
-            `merge`, `threshold`, `batch_size`, `bands`, `value_range`, as `Options` describes
-            them; each is the model's or the picture's own by default.
+            `merge`, `threshold`, `batch_size`, `bands`, `value_range`, `stabilise`, as `Options`
+            describes them; each is the model's or the picture's own by default.
 
     Raises:
         FoveateError: If the picture cannot be read, or does not suit the model.

@@ -88,6 +88,8 @@ def ahead(
                 close = getattr(iterator, "close", None)
                 if close is not None:
                     close()
+            except BaseException as raised:
+                error = error or raised
             finally:
                 line.put(_End(error))  # whatever happens: the caller waits for it
 
