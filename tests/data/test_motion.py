@@ -14,6 +14,9 @@ from foveate.data.camera import (
     camera_motion,
     displacement,
 )
+from foveate.data.camera import (
+    moves as camera_moves,
+)
 from foveate.data.motion import (
     MOTION,
     MotionConfig,
@@ -206,6 +209,13 @@ def test_a_moving_camera_is_told(camera: tuple[float, float], moves: bool) -> No
         stream.push(frame)
     assert stream.camera_motion is not None
     assert (stream.camera_motion >= MOVING) is moves is stream.moving
+
+
+def test_large_frames_are_measured_less_finely() -> None:
+    assert camera_moves(0.6, 640, 360)
+    assert not camera_moves(0.4, 640, 360)
+    assert not camera_moves(0.9, 2560, 1440)
+    assert camera_moves(1.1, 2560, 1440)
 
 
 def test_frames_without_texture_tell_nothing_of_the_camera() -> None:

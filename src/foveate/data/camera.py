@@ -23,9 +23,13 @@ Alignment: TypeAlias = NDArray[np.float64]
 MOVING = 0.5
 """Pixels a frame, of the picture, from which on a camera is said to move [D].
 
-A fixed camera measures below 0.1 (noise, compression, wind); at a half, every edge of the
-background shows in the difference of two frames.
+At a half, every edge of the background shows in the difference of two frames. Of frames larger
+than what is measured on it is `_TELLS` reduced pixels: compression alone moves a fixed camera's
+picture by 0.3 pixels of 2560.
 """
+
+_TELLS = 0.25
+"""Reduced pixels that can be told from nothing."""
 
 _SIDE = 640
 _CORNERS = 400
@@ -49,19 +53,12 @@ def align_by_features(earlier: GreyImage, present: GreyImage) -> Alignment | Non
     Returns:
         None where too few corners are found, or they do not move as one.
     """
-    scaling, small_earlier, small_present = _reduced(earlier, present)
-    corners: Any = cv2.goodFeaturesToTrack(small_present, _CORNERS, 0.01, 8)
-    if corners is None or len(corners) < _LEAST_CORNERS:
+    scaling, *small = _reduced(earlier, present)
+    corners = _followed(*small)
+    if corners is None:
         return None
-    nowhere: Any = None  # OpenCV takes where to begin, and would write there
-    followed, found, _ = cv2.calcOpticalFlowPyrLK(small_present, small_earlier, corners, nowhere)
-    kept = np.asarray(found).ravel() == 1
-    if kept.sum() < _LEAST_CORNERS:
-        return None
-    matrix, agreeing = cv2.findHomography(
-        corners[kept], np.asarray(followed)[kept], cv2.RANSAC, _TOLERANCE
-    )
-    if matrix is None or np.sum(agreeing) < max(_LEAST_CORNERS, _LEAST_AGREEING * kept.sum()):
+    matrix, agreeing = cv2.findHomography(*corners, cv2.RANSAC, _TOLERANCE)
+    if matrix is None or not _enough(agreeing):
         return None
     return _enlarged(np.asarray(matrix), scaling)
 
@@ -134,8 +131,47 @@ def camera_motion(earlier: GreyImage, present: GreyImage) -> float | None:
     Returns:
         None where the frames do not tell: too little texture, or a cut.
     """
-    alignment = align_by_features(earlier, present)
-    return None if alignment is None else displacement(alignment, present.shape[1], len(present))
+    scaling, *small = _reduced(earlier, present)
+    corners = _followed(*small)
+    if corners is None:
+        return None
+    # Shift, turn and scale only: a homography's further freedom is noise at the frame's corners.
+    matrix, agreeing = cv2.estimateAffinePartial2D(
+        *corners, method=cv2.RANSAC, ransacReprojThreshold=_TOLERANCE
+    )
+    if matrix is None or not _enough(agreeing):
+        return None
+    alignment = _enlarged(np.vstack([matrix, [0, 0, 1]]), scaling)
+    return displacement(alignment, present.shape[1], len(present))
+
+
+def moves(motion: float, width: int, height: int) -> bool:
+    """Whether a measured motion, pixels a frame, is that of a camera that moves.
+
+    Args:
+        motion: As `camera_motion` gives it.
+        width: Of the frame, pixels.
+        height: Of the frame, pixels.
+    """
+    return motion >= max(MOVING, _TELLS * max(width, height) / _SIDE)
+
+
+def _followed(earlier: GreyImage, present: GreyImage) -> tuple[Any, Any] | None:
+    """Corners of the present frame and where they were, ``(K, 1, 2)`` each; None for too few."""
+    corners: Any = cv2.goodFeaturesToTrack(present, _CORNERS, 0.01, 8)
+    if corners is None or len(corners) < _LEAST_CORNERS:
+        return None
+    nowhere: Any = None  # OpenCV takes where to begin, and would write there
+    followed, found, _ = cv2.calcOpticalFlowPyrLK(present, earlier, corners, nowhere)
+    kept = np.asarray(found).ravel() == 1
+    if kept.sum() < _LEAST_CORNERS:
+        return None
+    return corners[kept], np.asarray(followed)[kept]
+
+
+def _enough(agreeing: Any) -> bool:
+    """Whether so many corners move as one that it is the camera's motion."""
+    return bool(np.sum(agreeing) >= max(_LEAST_CORNERS, _LEAST_AGREEING * len(agreeing)))
 
 
 def _reduced(earlier: GreyImage, present: GreyImage) -> tuple[Alignment, GreyImage, GreyImage]:

@@ -27,12 +27,12 @@ from pydantic import Field, field_validator, model_validator
 from foveate.config import Config
 from foveate.data.camera import (
     ALIGNMENTS,
-    MOVING,
     Alignment,
     GreyImage,
     aligned,
     camera_motion,
     displacement,
+    moves,
 )
 from foveate.errors import FoveateError
 from foveate.structures import UInt8Image
@@ -41,6 +41,8 @@ MotionMode = Literal["difference", "mog2", "median", "grey-stack"]
 
 _MEASURED_EVERY = 5
 """Frames between two measurements of the camera's motion, where it is not aligned anyhow."""
+_LEAST_MEASUREMENTS = 2
+"""A single one may be of a cut or a shock."""
 _MEASUREMENTS = 15
 """The latest so many decide whether the camera moves."""
 
@@ -312,7 +314,10 @@ class MotionStream:
     @property
     def moving(self) -> bool:
         """Whether the camera moves, so that what stands still seems to move."""
-        return (self.camera_motion or 0.0) >= MOVING
+        if self._previous is None or len(self._measured) < _LEAST_MEASUREMENTS:
+            return False
+        height, width = self._previous.shape
+        return moves(median(self._measured), width, height)
 
     def _step(self, previous: GreyImage, grey: GreyImage) -> Alignment | None:
         """The way back to the previous frame, if frames are aligned; measures in passing."""
