@@ -171,3 +171,25 @@ def test_each_picture_can_have_a_scale_of_its_own() -> None:
     draw = TileSampler(dataset, lambda s: shown[s.width], 96, scales, config, STILL, seed=0)
     sides = {round(float(np.diff(draw(i).boxes[:, ::2]).max())) for i in range(12)}
     assert sides == {10, 5}  # of the one as it is, of the other at half its size
+
+
+def test_motion_is_warped_as_the_picture_is_and_not_recoloured() -> None:
+    """Five channels: OpenCV warps four at once, and makes nonsense of more without a word."""
+    dataset, image = scene(300, 200)
+    layered = np.concatenate([image, image[..., :1], 255 - image[..., :1]], axis=2)
+    strong = AugmentConfig(any_turn=0.6, contrast=0.9, brightness=0.9, blur=1, noise=1, paste=1)
+    draw = TileSampler(
+        dataset, lambda _: layered, 96, 1.0, SamplingConfig(), strong, seed=3, motion=2
+    )
+    plain = TileSampler(
+        dataset, lambda _: image, 96, 1.0, SamplingConfig(), strong, seed=3
+    )
+    quiet = strong.model_copy(update={"contrast": 0, "brightness": 0, "blur": 0, "noise": 0,
+                                      "gamma": 1, "tint": 0, "saturation": 0})  # fmt: skip
+    still = TileSampler(dataset, lambda _: image, 96, 1.0, SamplingConfig(), quiet, seed=3)
+    for i in range(6):
+        tile = draw(i)
+        assert tile.image.shape == (96, 96, 5)
+        assert (tile.image[..., :3] == plain(i).image).all()
+        assert (tile.boxes == plain(i).boxes).all()
+        assert (tile.image[..., 3] == still(i).image[..., 0]).all()

@@ -34,7 +34,7 @@ from foveate.training.recipe import Recipe
 
 def main():
     recipe, folder = Recipe.from_yaml(sys.argv[1]), Path(sys.argv[3])
-    data, _ = training_splits(Path(sys.argv[2]))
+    (data, _), _ = training_splits(Path(sys.argv[2]))
     trainer = Trainer(recipe, len(data.class_names))
     for module in trainer.model.modules():  # statistics of own tiles are the one difference
         if isinstance(module, torch.nn.BatchNorm2d):

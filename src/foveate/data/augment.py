@@ -62,6 +62,9 @@ class AugmentConfig(Config):
 
 Matrix = NDArray[np.float64]
 
+_WARPED = 4
+"""Channels that OpenCV warps at once; of more it makes nonsense, and says nothing."""
+
 
 def draw_linear_map(config: AugmentConfig, scale: float, rng: np.random.Generator) -> Matrix:
     """Draw the ``(2, 2)`` linear part of a tile's map: picture offsets to network offsets."""
@@ -96,8 +99,17 @@ def warp_image(image: UInt8Image, linear: Matrix, centre: FloatArray, size: int)
     if factor < 0.8:
         image = _uint8(cv2.GaussianBlur(image, (0, 0), 0.4 / factor))
     matrix = np.concatenate([linear, shift[:, None]], axis=1)
-    warped = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
-    return _uint8(warped).reshape(size, size, -1)
+    parts = [
+        cv2.warpAffine(
+            np.ascontiguousarray(image[..., first : first + _WARPED]),
+            matrix,
+            (size, size),
+            flags=cv2.INTER_LINEAR,
+        )
+        for first in range(0, image.shape[2], _WARPED)
+    ]
+    warped = [_uint8(part).reshape(size, size, -1) for part in parts]
+    return warped[0] if len(warped) == 1 else np.concatenate(warped, axis=2)
 
 
 def warp_boxes(

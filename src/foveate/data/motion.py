@@ -272,10 +272,12 @@ class MotionStream:
 
     Args:
         config: Which channels.
+        measures: Whether the camera's motion is measured, which takes a little time.
     """
 
-    def __init__(self, config: MotionConfig) -> None:
+    def __init__(self, config: MotionConfig, *, measures: bool = True) -> None:
         self.config = config
+        self._measures = measures
         self._motion = MOTION[config.mode](config)
         self._previous: GreyImage | None = None
         self._measured: deque[float] = deque(maxlen=_MEASUREMENTS)
@@ -322,7 +324,7 @@ class MotionStream:
     def _step(self, previous: GreyImage, grey: GreyImage) -> Alignment | None:
         """The way back to the previous frame, if frames are aligned; measures in passing."""
         if self.config.stabilise == "none":
-            if self._pushed % _MEASURED_EVERY == 1:
+            if self._measures and self._pushed % _MEASURED_EVERY == 1:
                 moved = camera_motion(previous, grey)
                 self._measured += [] if moved is None else [moved]
             return None
@@ -343,7 +345,7 @@ def motion_channels(frames: Iterable[UInt8Image], config: MotionConfig) -> UInt8
         FoveateError: If they differ in size.
         ValueError: If there is none.
     """
-    stream, channels = MotionStream(config), None
+    stream, channels = MotionStream(config, measures=False), None
     for frame in frames:
         channels = stream.push(frame)
     if channels is None:
@@ -354,6 +356,12 @@ def motion_channels(frames: Iterable[UInt8Image], config: MotionConfig) -> UInt8
 def still_channels(frame: UInt8Image, config: MotionConfig) -> UInt8Image:
     """The channels of a picture that is no part of a video: zero motion, ``(H, W, m)``."""
     return MOTION[config.mode](config).still(to_grey(frame))
+
+
+def with_channels(image: UInt8Image, channels: UInt8Image) -> UInt8Image:
+    """A picture ``(H, W, C)`` and its motion channels ``(H, W, m)`` as ``(H, W, C + m)``."""
+    # In half the time that numpy takes.
+    return np.asarray(cv2.merge([*cv2.split(image), *cv2.split(channels)]), np.uint8)
 
 
 def to_grey(frame: UInt8Image) -> GreyImage:

@@ -43,7 +43,9 @@ class SamplingConfig(Config):
             arXiv:1908.03195). 0 draws all alike.
         keep_visible: Objects with at least this share of their area in the tile are labelled,
             with the box of the visible part; the others are ignored, neither right nor wrong.
-        cache_megabytes: Memory for decoded pictures, per worker.
+        frame_step: Of a clip, frames at least so many apart are drawn, since neighbours are nearly
+            alike; so it is in validation. The frames between still tell what moves.
+        cache_megabytes: Memory for decoded pictures and their motion channels, per worker.
     """
 
     tile: int | None = Field(default=None, ge=32, le=8192)
@@ -52,6 +54,7 @@ class SamplingConfig(Config):
     size_power: float = Field(default=0.5, ge=0, le=1)
     repeat_below: float = Field(default=0.0, ge=0, le=1)
     keep_visible: float = Field(default=0.3, ge=0, le=1)
+    frame_step: int = Field(default=1, ge=1)
     cache_megabytes: int = Field(default=2000, ge=0)
 
 
@@ -92,12 +95,14 @@ class TileSampler:
 
     Args:
         dataset: Labelled pictures; those that cannot be read raise when first drawn.
-        read_image: Gives the pixels of a sample, ``(H, W, C)`` uint8.
+        read_image: Gives the pixels of a sample, ``(H, W, C)`` uint8, motion channels included.
         size: Side of a tile, network pixels; the tile plan's.
         scales: Enlargement of each picture, ``(S,)``, or of all; varied by `augment`.
         sampling: Which tiles.
         augment: How they are varied.
         seed: Together with i determines the tile.
+        motion: The last so many channels tell of motion: they are turned, scaled and cut as the
+            picture is, and their values stay as they are.
     """
 
     def __init__(
@@ -109,8 +114,9 @@ class TileSampler:
         sampling: SamplingConfig,
         augment: AugmentConfig,
         seed: int,
+        motion: int = 0,
     ) -> None:
-        self.dataset, self.size, self.seed = dataset, size, seed
+        self.dataset, self.size, self.seed, self.motion = dataset, size, seed, motion
         self.sampling, self.augment = sampling, augment
         self._read = read_image
         self._cache: OrderedDict[int, UInt8Image] = OrderedDict()
@@ -140,8 +146,14 @@ class TileSampler:
         boxes, labels, ignore = cut[taught], labels[taught], cut[unsure]
         if rng.random() < self.augment.paste:
             tile, boxes, labels = paste_objects(tile, boxes, labels, ignore, rng)
-        tile = vary_colour(tile, self.augment, rng)
-        return TrainingTile(tile, boxes, labels, ignore)
+        return TrainingTile(self._recoloured(tile, rng), boxes, labels, ignore)
+
+    def _recoloured(self, tile: UInt8Image, rng: np.random.Generator) -> UInt8Image:
+        if not self.motion:
+            return vary_colour(tile, self.augment, rng)
+        colours = np.ascontiguousarray(tile[..., : -self.motion])
+        varied = vary_colour(colours, self.augment, rng)
+        return np.concatenate([varied, tile[..., -self.motion :]], axis=2)
 
     def _draw_centre(self, sample: Sample, linear: Matrix, rng: np.random.Generator) -> FloatArray:
         """A tile centre, picture pixels: near an object or anywhere, kept inside the picture."""

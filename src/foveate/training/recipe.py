@@ -12,8 +12,10 @@ from pydantic import Field, field_validator, model_validator
 
 from foveate.config import Config
 from foveate.data.augment import AugmentConfig
+from foveate.data.motion import MotionConfig
 from foveate.data.sampling import SamplingConfig
 from foveate.errors import UsageError
+from foveate.inference.model_info import COLOURS
 from foveate.merge.config import MergeConfig
 from foveate.models import CenterPointConfig, MethodConfig
 from foveate.tiling import Pyramid, TilePlan
@@ -80,7 +82,9 @@ class Recipe(Config):
         seed: Of weights and tiles.
         precision: `auto` takes `bf16-mixed` where the processor or GPU computes in it, which
             halves the time, and `32-true` elsewhere, where bf16 takes ten times as long.
-        channels: Input channels.
+        channels: Of a picture.
+        motion: Channels that tell what moves, beside a picture's three: the data set must have
+            clips (COCO with `videos`). None sees single pictures.
         score_threshold: Default least score at run time.
         compile: Compile the network (`torch.compile`): minutes at the start; slower steps after on
             a processor, where we tried it, and perhaps quicker ones on a GPU.
@@ -105,7 +109,8 @@ class Recipe(Config):
     batch_size: int = Field(default=8, ge=1)
     seed: int = Field(default=0, ge=0)
     precision: Precision = "auto"
-    channels: int = Field(default=3, ge=1)
+    channels: int = Field(default=COLOURS, ge=1)
+    motion: MotionConfig | None = None
     score_threshold: float = Field(default=0.3, ge=0, le=1)
     compile: bool = False
     devices: int = Field(default=1, ge=1)
@@ -126,6 +131,18 @@ class Recipe(Config):
             raise ValueError(f"batch_size must be a multiple of devices ({self.devices}), "
                              f"got {self.batch_size}")  # fmt: skip
         return self
+
+    @model_validator(mode="after")
+    def _motion_is_beside_colours(self) -> Recipe:
+        if self.motion is not None and self.channels != COLOURS:
+            raise ValueError(f"channels: motion goes with the {COLOURS} of a picture, "
+                             f"got {self.channels}")  # fmt: skip
+        return self
+
+    @property
+    def input_channels(self) -> int:
+        """Of the network: a picture's own, and those of motion."""
+        return self.channels + (self.motion.channels if self.motion else 0)
 
     def fingerprint(self) -> str:
         """SHA-256 of the settings that decide what is learned, the same on every machine."""

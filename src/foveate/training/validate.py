@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from foveate.data.images import open_image
+from foveate.data.formats.coco_video import Clip
+from foveate.data.motion import MotionConfig
 from foveate.evaluation import SIZE_BINS, Scores, evaluate_detections
+from foveate.inference.clips import labelled_sources
 from foveate.inference.pipeline import detect_image
 from foveate.inference.suppression import suppressed
 from foveate.merge import MergeConfig
@@ -46,6 +48,8 @@ def validate(
     pyramid: Pyramid | None = None,
     device: torch.device | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    motion: MotionConfig | None = None,
+    clips: Sequence[Clip] = (),
 ) -> Scores:
     """AP of a model on whole pictures.
 
@@ -57,12 +61,15 @@ def validate(
         pyramid: Scales to show them at; None for the plan's own.
         device: Where the model is; the processor by default.
         progress: Called with pictures done and in all.
+        motion: The channels that the model sees beside the picture.
+        clips: Which of the pictures are frames of one clip, and the frames before them.
     """
     detector = TorchDetector(model, device or torch.device("cpu"))
     predictions: dict[int, Detections] = {}
-    for done, sample in enumerate(dataset.samples, start=1):
+    shown = labelled_sources(dataset, clips, motion)
+    for done, (sample, source) in enumerate(shown, start=1):
         result = detect_image(
-            open_image(sample.path),
+            source,
             detector,
             plan,
             merge,

@@ -16,6 +16,7 @@ import numpy as np
 
 from foveate.data.files import read_json
 from foveate.data.formats.coco import choose_json, read_coco
+from foveate.data.formats.load import recognise
 from foveate.data.images import load_image
 from foveate.data.video import VideoFrame
 from foveate.errors import FoveateError, UsageError
@@ -37,6 +38,7 @@ class Clip:
         frame_index: ``(F,)`` int64, each frame's place in the video; rising, gaps allowed.
         tracks: One ``(N,)`` int64 a frame: the track of each annotation, -1 for none.
         rate: Frames a second.
+        named: Whether the file gives the name; otherwise it is the video's id.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Clip:
     frame_index: IntArray
     tracks: tuple[IntArray, ...]
     rate: Fraction = _RATE
+    named: bool = True
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -66,8 +69,12 @@ class Clip:
             first -= 1
         return self.samples[first : position + 1]
 
-    def every(self, step: int) -> list[int]:
+    def every(self, step: int, among: Sequence[int] | None = None) -> list[int]:
         """Positions of frames at least `step` apart in the video: no near-duplicates.
+
+        Args:
+            step: In frames of the video.
+            among: Positions to choose from, rising; all if not given.
 
         Raises:
             UsageError: If `step` is below 1.
@@ -75,7 +82,8 @@ class Clip:
         if step < 1:
             raise UsageError(f"step must be at least 1, got {step}")
         chosen: list[int] = []
-        for position, index in enumerate(self.frame_index.tolist()):
+        for position in range(len(self)) if among is None else among:
+            index = int(self.frame_index[position])
             if not chosen or index - int(self.frame_index[chosen[-1]]) >= step:
                 chosen.append(position)
         return chosen
@@ -97,6 +105,18 @@ def has_clips(path: str | Path, split: str | None = None) -> bool:
     path = Path(path)
     content = read_json(choose_json(path, split) if path.is_dir() else path)
     return isinstance(content, dict) and bool(content.get("videos"))
+
+
+def load_clips(path: str | Path, split: str | None = None) -> tuple[Clip, ...]:
+    """The clips of any data set, as `load_dataset` takes it; none where it is not COCO with videos.
+
+    Raises:
+        FoveateError: As `read_coco_video`.
+    """
+    path = Path(path)
+    if recognise(path) != "coco" or not has_clips(path, split):
+        return ()
+    return read_coco_video(path, split=split)[1]
 
 
 def read_coco_video(
@@ -224,4 +244,5 @@ def _clip(
         np.array([place for place, _ in rows], np.int64),
         tuple(tracks[i] for _, i in rows),
         Fraction(float(rate)).limit_denominator(1001) if rate is not None and known else _RATE,
+        bool(video.get("name")),
     )
