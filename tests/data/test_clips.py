@@ -88,7 +88,7 @@ def test_motion_does_not_reach_over_a_gap(tmp_path: Path) -> None:
 def test_frames_of_two_sizes_are_one_line_with_the_clip(tmp_path: Path) -> None:
     clip = _clip(tmp_path, [0, 1, 2])
     _sample(tmp_path, 2, width=44)
-    with pytest.raises(FoveateError, match="^one: frame 1 is 44 x 30 pixels"):
+    with pytest.raises(FoveateError, match=r"^one: frame 1 is 44 x 30 pixels"):
         ClipReader(LAGS, (clip,))(clip.samples[2])
 
 

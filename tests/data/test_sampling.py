@@ -181,9 +181,7 @@ def test_motion_is_warped_as_the_picture_is_and_not_recoloured() -> None:
     draw = TileSampler(
         dataset, lambda _: layered, 96, 1.0, SamplingConfig(), strong, seed=3, motion=2
     )
-    plain = TileSampler(
-        dataset, lambda _: image, 96, 1.0, SamplingConfig(), strong, seed=3
-    )
+    plain = TileSampler(dataset, lambda _: image, 96, 1.0, SamplingConfig(), strong, seed=3)
     quiet = strong.model_copy(update={"contrast": 0, "brightness": 0, "blur": 0, "noise": 0,
                                       "gamma": 1, "tint": 0, "saturation": 0})  # fmt: skip
     still = TileSampler(dataset, lambda _: image, 96, 1.0, SamplingConfig(), quiet, seed=3)

@@ -69,7 +69,8 @@ def detect_video(flags: Detect, source: str) -> None:
         done = job.open(out, opened)
         opened.callback(job.finish)
         _loop(job, video, reader, done, gate)
-    for text in (*reader.notes, *([str(gate)] if gate else [])):
+    shortage = [video.shortage] if video.shortage else []
+    for text in (*reader.notes, *shortage, *([str(gate)] if gate else [])):
         note(f"{reader.info.name}: {text}")
     job.show()
 

@@ -21,6 +21,7 @@ from foveate.cli.scoring import (
 )
 from foveate.cli.terminal import note, show_json, show_table
 from foveate.data.formats import load_dataset
+from foveate.data.formats.coco_video import load_clips
 from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import (
     MAX_DETECTIONS,
@@ -87,9 +88,12 @@ def main(arguments: Sequence[str]) -> None:
     if loaded is None:
         predicted = [read_run(Path(flags.subject), dataset, flags.run.threshold)]
     else:
+        motion = loaded[1].motion is not None
+        clips = load_clips(flags.dataset, flags.split) if motion else ()
         names = ("plain", "tiled") if flags.only == "both" else (flags.only,)
         predicted = [
-            predict_dataset(*loaded, dataset, flags.run.options(), name, failures) for name in names
+            predict_dataset(*loaded, dataset, flags.run.options(), name, failures, clips)
+            for name in names
         ]
     _report(predicted, dataset, flags, bins, out)
     if failures:

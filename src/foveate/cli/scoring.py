@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from foveate.api import Failure, Options
 from foveate.cli import one_line
 from foveate.cli.terminal import note, progress
+from foveate.data.formats.coco_video import Clip
 from foveate.data.sources import open_source
 from foveate.data.values import Reading
 from foveate.errors import FoveateError, UsageError
@@ -21,10 +22,11 @@ from foveate.evaluation import (
     evaluate_detections,
     read_predictions,
 )
+from foveate.inference.clips import labelled_sources
 from foveate.inference.folder import detect_folder
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.pipeline import ImageResult
-from foveate.inference.settings import run_settings, runner
+from foveate.inference.settings import RunSettings, frame_runner, run_settings, runner
 from foveate.reports.results import Run
 from foveate.structures import Dataset, Detections, Detector, IntArray, Sample, Tile, UInt8Image
 from foveate.tiling import look
@@ -105,6 +107,7 @@ def predict_dataset(
     options: Options,
     name: str,
     failures: dict[Path, str],
+    clips: Sequence[Clip] = (),
 ) -> Predicted:
     """Run a model over a data set's pictures, one at a time, so that each one's time is its own.
 
@@ -115,6 +118,8 @@ def predict_dataset(
         options: How; `plain` is set if that is the name.
         name: Of the run.
         failures: Gets the pictures that could not be done, each said once.
+        clips: Which of the pictures are frames of one clip, for a model that sees motion; one that
+            cannot be read ends the run.
 
     Raises:
         FoveateError: If the model and the data set have no class in common, no picture is there,
@@ -123,12 +128,11 @@ def predict_dataset(
     labels = label_map(info.class_names, dataset)
     _require_pictures(dataset)
     settings = run_settings(detector, options | Options(plain=name == "plain"))
-    least = min(LEAST_SCORE, settings.score_threshold)
-    run = runner(detector, replace(settings, score_threshold=least))
-    samples = {sample.path: sample for sample in dataset.samples}
-    opened = partial(open_source, reading=settings.reading)
-    predicted = Predicted(name, {}, settings.score_threshold)
-    with progress(name, len(samples)) as step:
+    shown = settings.score_threshold
+    least = min(LEAST_SCORE, shown)
+    settings = replace(settings, score_threshold=least)
+    predicted = Predicted(name, {}, shown)
+    with progress(name, len(dataset)) as step:
 
         def fail(failure: Failure) -> None:
             if failure.path not in failures:
@@ -136,11 +140,10 @@ def predict_dataset(
             failures[failure.path] = failure.message
             step()
 
-        for path, _, result in detect_folder(list(samples), opened, run, fail):
-            sample = samples[path]
+        for sample, result in _results(detector, settings, dataset, clips, fail):
             if (result.width, result.height) != (sample.width, sample.height):
                 raise FoveateError(
-                    f"{path} is {result.width} x {result.height} and its labels are for "
+                    f"{sample.path} is {result.width} x {result.height} and its labels are for "
                     f"{sample.width} x {sample.height}"
                 )
             found = relabel(result.detections, labels)
@@ -148,6 +151,26 @@ def predict_dataset(
             predicted.results[sample.image_id] = replace(result, detections=found)
             step()
     return predicted
+
+
+def _results(
+    detector: Detector,
+    settings: RunSettings,
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    fail: Callable[[Failure], None],
+) -> Iterator[tuple[Sample, ImageResult]]:
+    """What is found in each picture; frames of clips with their motion, if the model sees it."""
+    if settings.motion is not None and clips:
+        run = frame_runner(detector, settings)
+        for sample, source in labelled_sources(dataset, clips, settings.motion):
+            yield sample, run(source)
+        return
+    samples = {sample.path: sample for sample in dataset.samples}
+    opened = partial(open_source, reading=settings.reading)
+    run = runner(detector, settings)
+    for path, _, result in detect_folder(list(samples), opened, run, fail):
+        yield samples[path], result
 
 
 def _require_pictures(dataset: Dataset) -> None:

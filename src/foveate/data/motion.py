@@ -309,6 +309,11 @@ class MotionStream:
         return self._motion.push(grey, step)
 
     @property
+    def settled(self) -> bool:
+        """Whether there were as many frames before the latest as its channels want."""
+        return self._pushed > self.config.frames_before
+
+    @property
     def camera_motion(self) -> float | None:
         """Pixels a frame that the camera moves, median of late; None where nothing tells it."""
         return median(self._measured) if self._measured else None

@@ -166,6 +166,18 @@ class VideoDetector:
             f"seems to move, and the model sees motion{hint}",
         )
 
+    @property
+    def shortage(self) -> str | None:
+        """Said at a video's end if it was too short for its motion to be told; otherwise None."""
+        stream = self.stream
+        if stream is None or stream.settled:
+            return None
+        config = stream.config
+        return (
+            f"the video is too short: {config.mode} wants {config.frames_before} frames before one "
+            "whose motion it tells, so the model saw little of it or none"
+        )
+
     def _layered(self, frames: Iterable[VideoFrame], done: int) -> Iterator[_Layered]:
         """Motion and all, in a thread of its own."""
         stream = self.stream

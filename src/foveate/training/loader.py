@@ -44,9 +44,7 @@ class Part(NamedTuple):
     def drawn(self, recipe: Recipe) -> Part:
         """Without near-duplicates, as the recipe's sampling says."""
         step = recipe.sampling.frame_step
-        return self._replace(
-            dataset=drawn_frames(self.dataset, self.clips, step, recipe.motion)
-        )
+        return self._replace(dataset=drawn_frames(self.dataset, self.clips, step, recipe.motion))
 
 
 def training_splits(data: Path) -> tuple[Part, Part | None]:
