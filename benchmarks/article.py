@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,19 @@ class Report:
         path: The file.
         scale: Of all in it.
         keep: Go on from what it holds.
+
+    Attributes:
+        judged: Sections of the file that hold what is judged, by name.
     """
+
+    judged: tuple[str, ...] = ("claims", "series")
 
     def __init__(self, path: Path, scale: Scale, *, keep: bool) -> None:
         self.path, self.scale = path, scale
         self.values: dict[str, Any] = {
             "scale": {"iterations": scale.iterations, "batch_size": scale.batch_size,
                       "tile": scale.tile, "seeds": list(scale.seeds)},
-            "claims": {}, "series": {}, "showings": {}, "trials": {},
+            **{section: {} for section in (*self.judged, "showings", "trials")},
         }  # fmt: skip
         if keep and path.is_file():
             kept = json.loads(path.read_text())
@@ -81,7 +87,7 @@ class Report:
 
     def has(self, name: str) -> bool:
         """Whether a claim or series has been judged."""
-        return name in self.values["claims"] or name in self.values["series"]
+        return any(name in self.values[section] for section in self.judged)
 
     def add(self, name: str, workshop: Workshop) -> None:
         """Judge a claim, or measure a series, and write the file."""
@@ -103,25 +109,39 @@ class Report:
                 "showings": dict(series.showings),
                 "advised_scale": advised_scale(workshop.splits(first)[0]),
             }
-        self.values["provenance"] = provenance(workshop.scale.seeds[0])
+        self.write()
+
+    def write(self) -> None:
+        """Write all so far."""
+        self.values["provenance"] = provenance(self.scale.seeds[0])
         write_atomically(self.path, (json.dumps(self.values, indent=1) + "\n").encode())
 
     def _measure(self, names: list[str], workshop: Workshop) -> None:
         for name in names:
-            trial = SHOWINGS[name].trial
+            trial = workshop.showings[name].trial
             seeds = workshop.scale.seeds
             self.values["showings"][name] = [workshop.shown(name, seed).row for seed in seeds]
             self.values["trials"][trial] = [workshop.facts(trial, seed) for seed in seeds]
 
 
-def differences(control: str, treatment: str, workshop: Workshop) -> dict[str, Any]:
-    """Treatment minus control: metric to value, low and high of each seed; None where undefined."""
+def differences(
+    control: str, treatment: str, workshop: Workshop, metrics: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Treatment minus control: metric to value, low and high of each seed; None where undefined.
+
+    Args:
+        control: A showing.
+        treatment: Another of the same pictures.
+        workshop: That shows them.
+        metrics: Which; those of the article, and the AP of each class, if not given.
+    """
     found: dict[str, list[list[float | None]]] = {}
     for seed in workshop.scale.seeds:
         a, b = workshop.shown(control, seed), workshop.shown(treatment, seed)
         names = a.dataset.class_names
-        metrics = [*METRICS, *(f"AP@{name}" for name in names if len(names) > 1)]
-        for metric, one in paired_bootstrap(a.dataset, a.found, b.found, metrics).items():
+        wanted = metrics or [*METRICS, *(f"AP@{name}" for name in names if len(names) > 1)]
+        told = paired_bootstrap(a.dataset, a.found, b.found, wanted, workshop.bins)
+        for metric, one in told.items():
             plain = one.to_dict()
             found.setdefault(metric, []).append([plain["value"], plain["low"], plain["high"]])
     return found

@@ -7,23 +7,32 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from claims import SHOWINGS, TRIALS, Trial, laid_over
+from claims import SHOWINGS, TRIALS, Showing, Trial, laid_over
 
 from foveate.config import write_atomically
 from foveate.data.formats import load_dataset
+from foveate.data.formats.coco_video import Clip, load_clips
 from foveate.data.images import open_image
 from foveate.data.pitch import PitchConfig, write_dataset
-from foveate.evaluation import evaluate_detections, read_predictions, to_coco_results
+from foveate.evaluation import (
+    SIZE_BINS,
+    Scores,
+    SizeBins,
+    evaluate_detections,
+    read_predictions,
+    to_coco_results,
+)
 from foveate.export.onnx import export_run, load_run
 from foveate.inference.onnx_detector import OnnxDetector
+from foveate.inference.pipeline import ImageResult
 from foveate.inference.settings import Options, run_settings, runner
-from foveate.structures import Dataset, Detections
+from foveate.structures import Dataset, Detections, Sample
 from foveate.tiling.pyramid import Pyramid, plan_pyramid
 from foveate.training.loop import FACTS, train
 from foveate.training.recipe import Recipe, load_recipe
@@ -82,6 +91,23 @@ class Shown:
     row: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Look:
+    """A picture that was shown to a model.
+
+    Attributes:
+        sample: The picture.
+        result: What was found.
+        wall: Seconds, decoding included.
+        cpu: Likewise, of all threads.
+    """
+
+    sample: Sample
+    result: ImageResult
+    wall: float
+    cpu: float
+
+
 class Workshop:
     """Trains and shows at one scale.
 
@@ -90,10 +116,24 @@ class Workshop:
         data: Folder of the data sets.
         runs: Where run folders are kept.
         anew: Remove what earlier runs of this scale left there.
+        trials: What can be trained.
+        showings: How it can be shown.
+        bins: Sizes of objects in the scores.
     """
 
-    def __init__(self, scale: Scale, data: Path, runs: Path, *, anew: bool = False) -> None:
+    def __init__(
+        self,
+        scale: Scale,
+        data: Path,
+        runs: Path,
+        *,
+        anew: bool = False,
+        trials: Mapping[str, Trial] = TRIALS,
+        showings: Mapping[str, Showing] = SHOWINGS,
+        bins: SizeBins = SIZE_BINS["coco"],
+    ) -> None:
         self.scale, self.data, self.runs = scale, data, runs / scale.name
+        self.trials, self.showings, self.bins = trials, showings, bins
         if anew and self.runs.is_dir():
             shutil.rmtree(self.runs)
 
@@ -112,10 +152,10 @@ class Workshop:
 
     def trained(self, name: str, seed: int) -> Path:
         """The run folder of a trial, with its model file; trained now or before."""
-        trial, out = TRIALS[name], self._folder(name, seed)
+        trial, out = self.trials[name], self._folder(name, seed)
         if not (out / "model.onnx").is_file():
             started = time.perf_counter()
-            recipe = recipe_of(name, self.scale)
+            recipe = recipe_of(name, self.scale, self.trials)
             recipe = recipe.model_copy(update={"seed": seed})
             train(recipe, self.splits(trial)[0], out)
             export_run(out, out / "model.onnx")
@@ -123,26 +163,34 @@ class Workshop:
         return out
 
     def shown(self, name: str, seed: int) -> Shown:
-        """A showing of `SHOWINGS`; taken now or before."""
-        showing = SHOWINGS[name]
+        """One of the showings; taken now or before."""
+        showing = self.showings[name]
         out = self.trained(showing.trial, seed)
-        held_out = load_dataset(self.splits(TRIALS[showing.trial])[1])
+        held_out = self.held_out(self.trials[showing.trial])
         path = out / f"{name}.json"
         if not path.is_file():
-            self._show(out, held_out, showing.options, path)
+            self._show(out, held_out, showing, path)
         kept = json.loads(path.read_text())
         found = read_predictions(out / f"{name}-found.json", held_out)
         return Shown(held_out, found, kept)
+
+    def held_out(self, trial: Trial) -> Dataset:
+        """The pictures that nothing was learned from, labelled."""
+        return load_dataset(self.splits(trial)[1])
+
+    def clips(self, trial: Trial) -> tuple[Clip, ...]:
+        """Of which the held-out pictures are frames."""
+        return load_clips(self.splits(trial)[1])
 
     def facts(self, name: str, seed: int) -> dict[str, Any]:
         """Of a training: parameters, seconds, and AP by torch and by the runtime side by side."""
         path = self.trained(name, seed) / "trial.json"
         if not path.is_file():
-            facts = self._facts(self.trained(name, seed), self.shown(name, seed))
+            facts = self._facts(name, self.trained(name, seed), self.shown(name, seed))
             write_atomically(path, json.dumps(facts).encode())
         return dict(json.loads(path.read_text()))
 
-    def _facts(self, run: Path, shown: Shown) -> dict[str, Any]:
+    def _facts(self, name: str, run: Path, shown: Shown) -> dict[str, Any]:
         model, recipe, _ = load_run(run)
         few = first_pictures(shown.dataset, recipe, self.scale.compared)
         found = {sample.image_id: shown.found[sample.image_id] for sample in few.samples}
@@ -153,7 +201,13 @@ class Workshop:
             "parameters": sum(p.numel() for p in model.parameters()),
             "train_seconds": float(last["seconds"]),
             "AP_torch": validate(
-                model, few, recipe.tile_plan, recipe.merge, pyramid=recipe.pyramid
+                model,
+                few,
+                recipe.tile_plan,
+                recipe.merge,
+                pyramid=recipe.pyramid,
+                motion=recipe.motion,
+                clips=self.clips(self.trials[name]),
             ).overall["AP"],
             "AP_runtime": evaluate_detections(few, found).overall["AP"],
             "compared_pictures": len(few),
@@ -164,30 +218,48 @@ class Workshop:
     def _folder(self, name: str, seed: int) -> Path:
         return self.runs / f"{name}-{seed}"
 
-    def _show(self, run: Path, held_out: Dataset, options: Options, path: Path) -> None:
+    def _show(self, run: Path, held_out: Dataset, showing: Showing, path: Path) -> None:
         """Detect in every held-out picture; write detections, scores and times."""
         detector = OnnxDetector(run / "model.onnx", threads=os.cpu_count() or 1)
-        settings = run_settings(detector, options | Options(threshold=LEAST_SCORE))
-        look = runner(detector, settings)
-        found, cpu, wall = {}, [], []
-        for sample in [held_out.samples[0], *held_out.samples]:  # the first is a warm-up
-            started = time.perf_counter(), time.process_time()
-            found[sample.image_id] = look(open_image(sample.path)).detections
-            wall.append(time.perf_counter() - started[0])
-            cpu.append(time.process_time() - started[1])
-        scores = evaluate_detections(held_out, found)
-        row = {
-            **scores.flat(),
-            "by_class": {name: own["AP"] for name, own in scores.by_class.items()},
-            "objects_by_size": dict(scores.objects_by_size),
-            "images": len(held_out),
-            "shown": str(settings),
-            "cpu_seconds_per_image": float(np.mean(cpu[1:])),
-            "wall_seconds_per_image": float(np.mean(wall[1:])),
-        }
+        settings = run_settings(detector, showing.options | Options(threshold=LEAST_SCORE))
+        looks = list(self.looks(detector, showing, held_out))
+        found = {look.sample.image_id: look.result.detections for look in looks}
+        scores = evaluate_detections(held_out, found, self.bins)
+        row = {**self.row(scores), "shown": str(settings), **costs(looks)}
         results = to_coco_results(held_out, found)
         write_atomically(path.with_name(f"{path.stem}-found.json"), json.dumps(results).encode())
         write_atomically(path, json.dumps(row).encode())
+
+    def looks(self, detector: OnnxDetector, showing: Showing, held_out: Dataset) -> Iterable[Look]:
+        """Every held-out picture as the model sees it; timed, after a warm-up."""
+        settings = run_settings(detector, showing.options | Options(threshold=LEAST_SCORE))
+        run = runner(detector, settings)
+        run(open_image(held_out.samples[0].path))
+        for sample in held_out.samples:
+            wall, cpu = time.perf_counter(), time.process_time()
+            result = run(open_image(sample.path))
+            yield Look(sample, result, time.perf_counter() - wall, time.process_time() - cpu)
+
+    def row(self, scores: Scores) -> dict[str, Any]:
+        """What is kept of the scores."""
+        return {
+            **scores.flat(),
+            "by_class": {name: own["AP"] for name, own in scores.by_class.items()},
+            "objects_by_size": dict(scores.objects_by_size),
+            "images": scores.images,
+        }
+
+
+def costs(looks: Iterable[Look]) -> dict[str, float]:
+    """Mean seconds and tiles a picture."""
+    looks = list(looks)
+    cpu, wall = zip(*((look.cpu, look.wall) for look in looks), strict=True)
+    return {
+        "cpu_seconds_per_image": float(np.mean(cpu)),
+        "wall_seconds_per_image": float(np.mean(wall)),
+        "tiles_per_image": float(np.mean([len(look.result.tiles) for look in looks])),
+        "skipped_tiles_per_image": float(np.mean([look.result.skipped_tiles for look in looks])),
+    }
 
 
 def first_pictures(dataset: Dataset, recipe: Recipe, most_tiles: int) -> Dataset:
@@ -201,9 +273,9 @@ def first_pictures(dataset: Dataset, recipe: Recipe, most_tiles: int) -> Dataset
     return replace(dataset, samples=dataset.samples[:kept])
 
 
-def recipe_of(name: str, scale: Scale) -> Recipe:
+def recipe_of(name: str, scale: Scale, trials: Mapping[str, Trial] = TRIALS) -> Recipe:
     """The recipe of a trial at a scale."""
-    trial = TRIALS[name]
+    trial = trials[name]
     settings = dict(trial.settings)
     base = load_recipe(trial.recipe).model_dump(mode="json")
     size = {

@@ -54,7 +54,11 @@ class ClipReader:
 
 
 def drawn_frames(
-    dataset: Dataset, clips: Sequence[Clip], step: int, motion: MotionConfig | None = None
+    dataset: Dataset,
+    clips: Sequence[Clip],
+    step: int,
+    motion: MotionConfig | None = None,
+    first: int = 0,
 ) -> Dataset:
     """The data set without near-duplicates, and without frames whose motion is not known yet.
 
@@ -64,14 +68,15 @@ def drawn_frames(
         step: Of a clip, frames at least so many apart are kept.
         motion: What is to be known of a kept frame: of each clip only those frames are kept that
             have as many frames before them as its channels want, or as any of the clip has.
+        first: Frames before this one of their video are left out.
 
     Returns:
         The kept pictures in their order.
     """
     dropped: set[int] = set()
     for clip in clips:
-        among = None if motion is None else _settled(clip, motion.frames_before)
-        kept = set(clip.every(step, among))
+        among = range(len(clip)) if motion is None else _settled(clip, motion.frames_before)
+        kept = set(clip.every(step, [p for p in among if clip.frame_index[p] >= first]))
         dropped |= {s.image_id for place, s in enumerate(clip.samples) if place not in kept}
     if not dropped:
         return dataset

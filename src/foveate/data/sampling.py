@@ -43,6 +43,8 @@ class SamplingConfig(Config):
             arXiv:1908.03195). 0 draws all alike.
         keep_visible: Objects with at least this share of their area in the tile are labelled,
             with the box of the visible part; the others are ignored, neither right nor wrong.
+        first_frame: Of a clip, frames before this one, from 0, are not drawn; nor are those whose
+            motion is not known yet, where the clip has others.
         frame_step: Of a clip, frames at least so many apart are drawn, since neighbours are nearly
             alike; so it is in validation. The frames between still tell what moves.
         cache_megabytes: Memory for decoded pictures and their motion channels, per worker.
@@ -54,6 +56,7 @@ class SamplingConfig(Config):
     size_power: float = Field(default=0.5, ge=0, le=1)
     repeat_below: float = Field(default=0.0, ge=0, le=1)
     keep_visible: float = Field(default=0.3, ge=0, le=1)
+    first_frame: int = Field(default=0, ge=0)
     frame_step: int = Field(default=1, ge=1)
     cache_megabytes: int = Field(default=2000, ge=0)
 

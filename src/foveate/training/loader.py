@@ -42,9 +42,16 @@ class Part(NamedTuple):
     clips: tuple[Clip, ...]
 
     def drawn(self, recipe: Recipe) -> Part:
-        """Without near-duplicates, as the recipe's sampling says."""
-        step = recipe.sampling.frame_step
-        return self._replace(dataset=drawn_frames(self.dataset, self.clips, step, recipe.motion))
+        """Without near-duplicates, as the recipe's sampling says.
+
+        Raises:
+            UsageError: If no picture is left.
+        """
+        step, first = recipe.sampling.frame_step, recipe.sampling.first_frame
+        kept = drawn_frames(self.dataset, self.clips, step, recipe.motion, first)
+        if not kept.samples:
+            raise UsageError(f"{kept.name}: no clip reaches sampling.first_frame, {first}")
+        return self._replace(dataset=kept)
 
 
 def training_splits(data: Path) -> tuple[Part, Part | None]:
