@@ -33,13 +33,13 @@ from foveate.data.formats.coco_video import Clip, load_clips
 from foveate.data.images import load_image
 from foveate.data.motion import MOTION, MotionStream
 from foveate.data.pitch import PitchConfig, write_dataset
-from foveate.evaluation import Scores, SizeBins
+from foveate.evaluation import SizeBins, bootstrap_interval
 from foveate.evaluation.sizes import MAX_SIDE
 from foveate.inference.gate import MotionGate
 from foveate.inference.layers import LayeredSource
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.settings import Options, frame_runner, run_settings
-from foveate.structures import Dataset, ImageSource
+from foveate.structures import Dataset, Detections, ImageSource
 from foveate.tiling import TilePlan, plan_tiles
 from foveate.training.validate import LEAST_SCORE
 
@@ -223,12 +223,12 @@ class PitchWorkshop(Workshop):
             result = run(source if gate is None else gate.over(source))
             yield Look(last, result, time.perf_counter() - wall, time.process_time() - cpu)
 
-    def row(self, scores: Scores) -> dict[str, Any]:
-        """The metrics of this benchmark, beside the usual ones."""
-        return super().row(scores) | {
-            metric: scores.by_class[name].get(figure)
-            for metric in METRICS
-            for figure, _, name in [metric.partition("@")]
+    def row(self, held_out: Dataset, found: Mapping[int, Detections]) -> dict[str, Any]:
+        """The usual scores, and the metrics of this benchmark, each with its interval."""
+        told = bootstrap_interval(held_out, found, METRICS, self.bins)
+        own = {metric: one.to_dict() for metric, one in told.items()}
+        return super().row(held_out, found) | {
+            metric: [one["value"], one["low"], one["high"]] for metric, one in own.items()
         }
 
 

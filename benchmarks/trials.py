@@ -22,7 +22,6 @@ from foveate.data.images import open_image
 from foveate.data.pitch import PitchConfig, write_dataset
 from foveate.evaluation import (
     SIZE_BINS,
-    Scores,
     SizeBins,
     evaluate_detections,
     read_predictions,
@@ -224,8 +223,7 @@ class Workshop:
         settings = run_settings(detector, showing.options | Options(threshold=LEAST_SCORE))
         looks = list(self.looks(detector, showing, held_out))
         found = {look.sample.image_id: look.result.detections for look in looks}
-        scores = evaluate_detections(held_out, found, self.bins)
-        row = {**self.row(scores), "shown": str(settings), **costs(looks)}
+        row = {**self.row(held_out, found), "shown": str(settings), **costs(looks)}
         results = to_coco_results(held_out, found)
         write_atomically(path.with_name(f"{path.stem}-found.json"), json.dumps(results).encode())
         write_atomically(path, json.dumps(row).encode())
@@ -240,8 +238,9 @@ class Workshop:
             result = run(open_image(sample.path))
             yield Look(sample, result, time.perf_counter() - wall, time.process_time() - cpu)
 
-    def row(self, scores: Scores) -> dict[str, Any]:
+    def row(self, held_out: Dataset, found: Mapping[int, Detections]) -> dict[str, Any]:
         """What is kept of the scores."""
+        scores = evaluate_detections(held_out, found, self.bins)
         return {
             **scores.flat(),
             "by_class": {name: own["AP"] for name, own in scores.by_class.items()},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foveate.api import FlippedDetector, Result, detect, detect_all, load
+    from foveate.api.video import VideoResult, detect_video
     from foveate.errors import FoveateError, UsageError
     from foveate.structures import Detections
 
@@ -26,9 +27,11 @@ __all__ = [
     "FoveateError",
     "Result",
     "UsageError",
+    "VideoResult",
     "__version__",
     "detect",
     "detect_all",
+    "detect_video",
     "load",
 ]
 
@@ -39,8 +42,10 @@ _HOMES = {
     "FoveateError": "foveate.errors",
     "Result": "foveate.api",
     "UsageError": "foveate.errors",
+    "VideoResult": "foveate.api.video",
     "detect": "foveate.api",
     "detect_all": "foveate.api",
+    "detect_video": "foveate.api.video",
     "load": "foveate.api",
 }
 

@@ -158,7 +158,8 @@ class _VideoJob:
         path = out / ANNOTATED / f"{stem}.mp4"
         self._writer = opened.enter_context(VideoWriter(path, rate))
         if self._log.done:
-            note(f"{len(self._log.done)} frames are done already")
+            gated = "; every tile is looked at once, for the gate" if self._flags.video.gate else ""
+            note(f"{len(self._log.done)} frames are done already{gated}")
         return self._log.done
 
     def take(self, frame: VideoFrame, result: FrameResult, *, new: bool) -> None:
