@@ -250,3 +250,19 @@ def test_the_worst_pictures_of_a_file_are_drawn(foveate: Call, dataset: Path) ->
         picture.unlink()
     assert foveate("evaluate", "found.json", dataset, "--out", "blind").code == 0
     assert "The pictures are not there." in Path("blind/index.html").read_text()
+
+
+def test_tracks_against_labelled_tracks(foveate: Callable[..., Any]) -> None:
+    pytest.importorskip("trackers")
+    rows = [f"{frame},3,{10 + frame},20,10,20,1,1,1\n" for frame in range(1, 6)]
+    Path("gt.txt").write_text("".join(rows))
+    Path("tracks.txt").write_text("".join(rows[:4]))
+    done = foveate("evaluate", "tracks.txt", "gt.txt", "--json")
+    assert done.code == 0, done.err
+    scores = json.loads(done.out)
+    assert scores["mota"] == pytest.approx(0.8)
+    assert scores["found"] == 4
+    assert foveate("evaluate", "tracks.txt", "gt.txt", "--tile", 64).code == 2
+    assert foveate("evaluate", "tracks.txt", "nowhere.txt").code == 1
+    shown = foveate("evaluate", "tracks.txt", "gt.txt")
+    assert "0.800" in shown.out

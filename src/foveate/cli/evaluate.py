@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,12 +31,13 @@ from foveate.evaluation import (
     parse_size_bins,
     to_coco_results,
 )
+from foveate.evaluation.tracks import TrackRows, clip_tracks, evaluate_tracks, read_tracks
 from foveate.inference.settings import reading_of
 from foveate.reports.comparison import comparison_section, judged_section
 from foveate.reports.evaluation import analysis_sections, errors_table, headline
 from foveate.reports.page import Section, page_html, table_html
 from foveate.reports.results import Run, evaluation_summary
-from foveate.reports.tables import scores_table
+from foveate.reports.tables import Table, scores_table
 from foveate.structures import Dataset
 
 _SHOWN_PICTURES = 8
@@ -47,10 +48,13 @@ class Evaluate:
     """Measure AP and recall by object size, and where they are lost, of a model or predictions.
 
     A model is run twice, with each picture squeezed whole into the network (plain) and in tiles.
+    Tracks (a tracks.txt of 'foveate detect --track') are measured by MOTA, IDF1 and HOTA.
 
     Attributes:
-        subject: A bundled model's name, the path of a model.onnx, or a COCO results .json file.
-        dataset: Labels: a COCO .json, a YOLO data.yaml, a CVAT .xml, or a folder with labels.
+        subject: A bundled model's name, the path of a model.onnx, a COCO results .json file, or a
+            tracks .txt file.
+        dataset: Labels: a COCO .json, a YOLO data.yaml, a CVAT .xml, or a folder with labels; of
+            tracks a .txt of the MOT Challenge, or COCO with one video.
         split: Which split, where the data set has several, such as val.
         only: Run a model only plain, or only in tiles.
         run: How it is done.
@@ -61,7 +65,7 @@ class Evaluate:
         json: Print the results as JSON on stdout.
     """
 
-    subject: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL|PREDICTIONS")]]
+    subject: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL|PREDICTIONS|TRACKS")]]
     dataset: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DATASET")]]
     split: OptionalText = None
     only: Literal["both", "plain", "tiled"] = "both"
@@ -78,6 +82,9 @@ def main(arguments: Sequence[str]) -> None:
     flags = parse(Evaluate, "evaluate", arguments)
     bins = parse_size_bins(flags.sizes)
     require_counts(flags.max_detections, flags.repeats)
+    if Path(flags.subject).suffix.lower() == ".txt":
+        _evaluate_tracks(flags)
+        return
     from_file = Path(flags.subject).suffix.lower() == ".json"
     if from_file:
         _require_no_run_flags(flags)
@@ -103,10 +110,39 @@ def main(arguments: Sequence[str]) -> None:
         )
 
 
+def _evaluate_tracks(flags: Evaluate) -> None:
+    """Compare a tracks.txt with labelled tracks."""
+    _require_no_run_flags(flags)
+    if flags.out is not None:
+        raise UsageError("--out is for detections; of tracks, --json prints the figures")
+    found = read_tracks(Path(flags.subject))
+    scores = evaluate_tracks(_labelled_tracks(flags), found)
+    if flags.json:
+        show_json(asdict(scores))
+        return
+    rows = tuple(
+        (name, f"{value:.3f}" if isinstance(value, float) else str(value))
+        for name, value in asdict(scores).items()
+    )
+    show_table(Table(f"{flags.subject} on {flags.dataset}", ("tracks", "value"), rows))
+
+
+def _labelled_tracks(flags: Evaluate) -> TrackRows:
+    if flags.dataset.suffix.lower() == ".txt":
+        return read_tracks(flags.dataset, truth=True)
+    clips = load_clips(flags.dataset, flags.split)
+    if len(clips) != 1:
+        raise FoveateError(
+            f"{flags.dataset} has {len(clips)} clips with labels; tracks are of one video: give "
+            "its labels alone, as COCO with one video or as a .txt of the MOT Challenge"
+        )
+    return clip_tracks(clips[0])
+
+
 def _require_no_run_flags(flags: Evaluate) -> None:
     given = replace(flags.run, threshold=None) != RunFlags() or flags.only != "both"
     if given:
-        raise UsageError("--tile, --only and the like are for models, not for a prediction file")
+        raise UsageError("--tile, --only and the like are for models, not for files")
 
 
 def _report(
