@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import article_tables
+import pitch_tables
 import speed_tables
 from claims import SERIES
 from markdown_tables import markdown
@@ -295,6 +296,17 @@ def article(
     return table, "article-cpu.json"
 
 
+def match(
+    make: Callable[[dict[str, Any]], tuple[list[str], article_tables.Rows]], part: str
+) -> tuple[Callable[[dict[str, Any]], str], str]:
+    """A row of `TABLES` from a function of `pitch_tables`, once its part is measured."""
+
+    def table(report: dict[str, Any]) -> str:
+        return markdown(*make(report)) if report[part] else NOT_MEASURED + "\n"
+
+    return table, "pitch-cpu.json"
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "nuclei": (accuracy_table, "nuclei.json"),
     "nuclei-brief": (brief_accuracy_table, "nuclei.json"),
@@ -308,6 +320,9 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "sky-outcomes": (outcomes_table, "sky.json"),
     "pitch": (accuracy_table, "pitch.json"),
     "pitch-outcomes": (outcomes_table, "pitch.json"),
+    "match-modes": match(pitch_tables.modes_table, "detectors"),
+    "match-gate": match(pitch_tables.gate_table, "detectors"),
+    "match-motion": match(pitch_tables.motion_table, "motion"),
     "merge": (speed_tables.merge_table, "merge.json"),
     "merge-brief": (speed_tables.brief_merge_table, "merge.json"),
     "merge-cases": (speed_tables.cases_table, "merge.json"),
