@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from video_files import write_sound, write_video
 
 from foveate.cli import detect_video
 from foveate.data.video import VideoReader
-from foveate.structures import UInt8Image
+from foveate.inference.settings import frame_runner
+from foveate.structures import Detections, UInt8Image
 
 pytest.importorskip("av")
 
@@ -177,3 +179,23 @@ def test_a_video_cut_short_keeps_what_was_done(
     lines = _lines(Path("out/frames.jsonl"))
     assert 10 < len(lines) < 25
     assert len(_frames(Path("out/annotated/short.mp4"))) == len(lines)
+
+
+def test_a_video_shorter_than_the_lags_is_told_of(
+    foveate: Call, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foveate.data.motion import MotionConfig
+    from foveate.inference.settings import run_settings
+
+    def moved(*arguments: Any, **named: Any) -> Any:
+        return replace(run_settings(*arguments, **named), motion=MotionConfig(lags=(1, 8)))
+
+    def three_channels(detector: Any, settings: Any) -> Any:
+        return frame_runner(lambda images: [Detections.empty() for _ in images], settings)
+
+    monkeypatch.setattr(detect_video, "run_settings", moved)
+    monkeypatch.setattr(detect_video, "frame_runner", three_channels)
+    frames = [np.full((48, 64, 3), 40, np.uint8)] * 5
+    done = foveate("detect", write_video(tmp_path / "brief.mp4", frames), "--model", "blob")
+    assert done.code == 0, done.err
+    assert "brief.mp4: the video is too short: difference wants 8 frames before one" in done.err

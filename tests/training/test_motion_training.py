@@ -12,15 +12,21 @@ import pytest
 import torch
 from squares import tiny, write_squares
 
+from foveate.cli.scoring import LEAST_SCORE, predict_dataset
+from foveate.data.formats import load_dataset
 from foveate.data.formats.coco_video import load_clips
 from foveate.errors import UsageError
-from foveate.export import export_run
+from foveate.export import export_run, load_run
+from foveate.inference.clips import labelled_sources
 from foveate.inference.onnx_detector import OnnxDetector
+from foveate.inference.pipeline import detect_image
+from foveate.inference.settings import Options
 from foveate.models import METHODS
 from foveate.models.backbones import Backbone, BackboneConfig
 from foveate.training.loader import batches, training_splits
 from foveate.training.loop import build_method, train
 from foveate.training.recipe import Recipe, load_recipe, shipped_recipes
+from foveate.training.validate import TorchDetector
 
 MOTION = {"mode": "difference", "lags": (1, 2)}
 
@@ -68,6 +74,33 @@ def test_a_run_learns_validates_and_exports_what_it_was_shown(moving: Path, tmp_
     info = OnnxDetector(export_run(run, tmp_path / "model.onnx")).info
     assert info.motion == recipe.motion
     assert info.channels == 5 == len(info.mean)
+
+
+def test_evaluation_by_the_runtime_sees_the_motion_of_clips(moving: Path, tmp_path: Path) -> None:
+    recipe = tiny(motion=MOTION, iterations=1)
+    run = train(recipe, moving, tmp_path / "run")
+    detector = OnnxDetector(export_run(run, tmp_path / "model.onnx", half=False))
+    dataset, clips = load_dataset(moving, split="val"), load_clips(moving, "val")
+    options = Options(threshold=LEAST_SCORE)
+    failures: dict[Path, str] = {}
+    shown = predict_dataset(detector, detector.info, dataset, options, "tiled", failures, clips)
+    still = predict_dataset(detector, detector.info, dataset, options, "tiled", failures)
+    assert not failures
+    assert len(shown.results) == len(still.results) == 5
+    for image_id, result in shown.results.items():
+        assert not result.notes
+        assert "the model sees motion" in still.results[image_id].notes[0]
+    # What torch finds in the same frames.
+    method, _, _ = load_run(run)
+    plan, torch_detector = recipe.tile_plan, TorchDetector(method, torch.device("cpu"))
+    for sample, source in labelled_sources(dataset, clips, recipe.motion):
+        found = detect_image(
+            source, torch_detector, plan, recipe.merge, score_threshold=LEAST_SCORE,
+            size_multiple=method.size_multiple,
+        ).detections  # fmt: skip
+        own = shown.predictions[sample.image_id]
+        assert len(own) == len(found)
+        np.testing.assert_allclose(own.scores, found.scores, atol=1e-3)
 
 
 def test_tiles_hold_motion_where_the_square_moves(moving: Path) -> None:
@@ -142,7 +175,8 @@ def test_new_channels_of_the_first_layer_start_as_asked() -> None:
     def stem(start: str, channels: int = 5) -> torch.Tensor:
         torch.manual_seed(0)
         config = BackboneConfig.from_dict({"start": start})
-        return Backbone(config, channels).net.state_dict()["conv_stem.1.weight"]
+        weights: dict[str, torch.Tensor] = Backbone(config, channels).net.state_dict()
+        return weights["conv_stem.1.weight"]
 
     colours = stem("mean", 3)
     for start in ("mean", "zero", "random"):
