@@ -5,7 +5,9 @@
 Reads ``sky-visible`` and ``sky-ir`` (COCO JSON with ``videos`` and ``frame_index``) from the folder
 that ``FOVEATE_DATA`` names and writes one data set of both: ``train.json``, ``val.json`` and
 ``images``; and of each alone ``sky-visible-val.json`` and the like. Clips keep their split.
-Consecutive frames are nearly alike, hence every k-th.
+Consecutive frames are nearly alike, hence every k-th. With ``--before 3`` the three frames before
+each are written, too, as clips to learn motion from: with lags of 1 and 3, training draws those
+frames alone that have three before them, which are the same k-th ones.
 """
 
 from __future__ import annotations
@@ -41,10 +43,18 @@ def frames(clip: Path, wanted: set[int]) -> Iterator[tuple[int, UInt8Image]]:
     video.release()
 
 
-def stills(source: Path, split: str, every: int, out: Path) -> dict[str, Any]:
-    """Write every k-th frame of a set's split, and give its labels as COCO JSON."""
+def stills(source: Path, split: str, every: int, out: Path, before: int = 0) -> dict[str, Any]:
+    """Write every k-th frame of a set's split, and give its labels as COCO JSON.
+
+    Args:
+        source: Folder of the set.
+        split: `train` or `val`.
+        every: Which frames.
+        out: Where ``images`` are written to.
+        before: So many frames before each as well; then the labels have `videos`.
+    """
     labels = json.loads((source / f"{split}.json").read_text())
-    kept = [image for image in labels["images"] if image["frame_index"] % every == 0]
+    kept = [image for image in labels["images"] if -image["frame_index"] % every <= before]
     clips: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for image in kept:
         clips[image["file_name"]][image["frame_index"]] = image
@@ -55,8 +65,9 @@ def stills(source: Path, split: str, every: int, out: Path) -> dict[str, Any]:
                 raise SystemExit(f"{clip}: frame {index} cannot become a JPEG")
             write_atomically(out / "images" / still_name(images[index]), data.tobytes())
     ids = {image["id"] for image in kept}
-    size = ("id", "width", "height")
+    size = ("id", "width", "height", *(("video_id", "frame_index") if before else ()))
     return {
+        **({"videos": labels["videos"]} if before else {}),
         "images": [
             {"file_name": still_name(image), **{key: image[key] for key in size}} for image in kept
         ],
@@ -75,31 +86,40 @@ def joined(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: list[dict[str, Any]] = []
+    videos: list[dict[str, Any]] = []
     for part in parts:
+        own = {video["id"]: i for i, video in enumerate(part.get("videos", ()), len(videos) + 1)}
+        videos += [{**video, "id": own[video["id"]]} for video in part.get("videos", ())]
         first_image, first_annotation = len(images), len(annotations)
         number = {image["id"]: i for i, image in enumerate(part["images"], first_image + 1)}
-        images += [{**image, "id": number[image["id"]]} for image in part["images"]]
+        images += [
+            {**image, "id": number[image["id"]]}
+            | ({"video_id": own[image["video_id"]]} if own else {})
+            for image in part["images"]
+        ]
         annotations += [
             {**one, "id": i, "image_id": number[one["image_id"]]}
             for i, one in enumerate(part["annotations"], first_annotation + 1)
         ]
         categories = part["categories"]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    both = {"images": images, "annotations": annotations, "categories": categories}
+    return both | ({"videos": videos} if videos else {})
 
 
 def main() -> None:
     """Write the data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--before", type=int, default=0, help="frames before each, for motion")
     args = parser.parse_args()
     data = Path(os.environ.get("FOVEATE_DATA", ROOT.parent / "shared" / "data"))
     for split, every in SPLITS.items():
-        parts = {name: stills(data / name, split, every, args.out) for name in SETS}
+        parts = {name: stills(data / name, split, every, args.out, args.before) for name in SETS}
         both = joined(parts.values())
         for name, part in {"": both, **parts}.items():
             file = args.out / f"{name}{'-' if name else ''}{split}.json"
             write_atomically(file, json.dumps(part).encode())
-        print(f"{split}: {len(both['images'])} stills")
+        print(f"{split}: {len(both['images'])} frames")
 
 
 if __name__ == "__main__":

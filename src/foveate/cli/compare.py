@@ -14,6 +14,7 @@ from foveate.api.output import OutputFolder
 from foveate.cli.arguments import OptionalFolder, OptionalText, RunFlags, RunOptions, parse
 from foveate.cli.scoring import (
     Predicted,
+    clips_for,
     predict_dataset,
     read_run,
     require_counts,
@@ -135,7 +136,9 @@ def _predicted(subject: str, dataset: Dataset, flags: Compare) -> Predicted:
         return read_run((tiled or written)[0], dataset, flags.run.threshold)
     detector, info = flags.run.load(subject)
     failures: dict[Path, str] = {}
-    predicted = predict_dataset(detector, info, dataset, flags.run.options(), subject, failures)
+    clips = clips_for(info, flags.dataset, flags.split)
+    options = flags.run.options()
+    predicted = predict_dataset(detector, info, dataset, options, subject, failures, clips)
     if failures:
         raise FoveateError("a comparison needs every picture: mend or leave out those named above")
     return predicted

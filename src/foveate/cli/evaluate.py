@@ -14,6 +14,7 @@ from foveate.api.output import OutputFolder
 from foveate.cli.arguments import OptionalFolder, OptionalText, RunFlags, RunOptions, parse
 from foveate.cli.scoring import (
     Predicted,
+    clips_for,
     predict_dataset,
     read_run,
     require_counts,
@@ -95,8 +96,7 @@ def main(arguments: Sequence[str]) -> None:
     if loaded is None:
         predicted = [read_run(Path(flags.subject), dataset, flags.run.threshold)]
     else:
-        motion = loaded[1].motion is not None
-        clips = load_clips(flags.dataset, flags.split) if motion else ()
+        clips = clips_for(loaded[1], flags.dataset, flags.split)
         names = ("plain", "tiled") if flags.only == "both" else (flags.only,)
         predicted = [
             predict_dataset(*loaded, dataset, flags.run.options(), name, failures, clips)

@@ -12,7 +12,7 @@ import numpy as np
 from foveate.api import Failure, Options
 from foveate.cli import one_line
 from foveate.cli.terminal import note, progress
-from foveate.data.formats.coco_video import Clip
+from foveate.data.formats.coco_video import Clip, load_clips
 from foveate.data.sources import open_source
 from foveate.data.values import Reading
 from foveate.errors import FoveateError, UsageError
@@ -98,6 +98,25 @@ def require_counts(max_detections: int, repeats: int) -> None:
         if not 1 <= count <= most:
             bound = "at least 1" if count < 1 else f"at most {most:,}"
             raise UsageError(f"{flag} must be {bound}, got {count}")
+
+
+def clips_for(info: ModelInfo, path: Path, split: str | None) -> tuple[Clip, ...]:
+    """The clips of a data set, for a model that sees motion; it is told of if there are none.
+
+    Args:
+        info: What the model's file says.
+        path: The data set.
+        split: Which part of it.
+
+    Raises:
+        FoveateError: As `load_clips`.
+    """
+    if info.motion is None:
+        return ()
+    clips = load_clips(path, split)
+    if not clips:
+        note(f"{path} has no clips: the model, which sees motion, is shown that nothing moves")
+    return clips
 
 
 def predict_dataset(
