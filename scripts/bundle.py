@@ -11,46 +11,54 @@ import argparse
 import math
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from foveate.data.formats import load_dataset
-from foveate.data.images import load_image, open_image
+from foveate.data.formats.coco_video import load_clips
 from foveate.evaluation import SIZE_BINS, count_outcomes, evaluate_detections
 from foveate.export.onnx import export_run, load_run, rewrite_info
 from foveate.inference.bundled import BUNDLED_FOLDER
+from foveate.inference.clips import labelled_sources
 from foveate.inference.model_info import Measured, ModelInfo
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.pipeline import detect_image
 from foveate.structures import Dataset, Detections, UInt8Image
 from foveate.tiling import TilePlan, plan_tiles, tile_batch
+from foveate.training.loader import Part
+from foveate.training.recipe import Recipe
 
 LEAST_SCORE = 0.01
+PARITY_TILES = 6
+"""Real tiles on which the file is compared with torch."""
 KEPT = ("AP", "AP50", "AP_small", "AP_medium", "AR_small")
 
 
-def real_tiles(dataset: Dataset, plan: TilePlan, multiple: int, count: int) -> list[UInt8Image]:
+def real_tiles(part: Part, recipe: Recipe, plan: TilePlan, multiple: int) -> list[UInt8Image]:
     """The first tile of some pictures, as the network is shown them."""
+    dataset = part.dataset
+    few = dataset.samples[:: max(1, len(dataset) // PARITY_TILES)][:PARITY_TILES]
     tiles = []
-    for sample in dataset.samples[:: max(1, len(dataset) // count)][:count]:
-        image = load_image(sample.path)
-        tile = plan_tiles(image.shape[1], image.shape[0], plan, multiple)[0]
-        x1, y1, x2, y2 = tile.box
-        tiles.append(tile_batch([image[y1:y2, x1:x2]], [tile], multiple)[0])
+    for _, source in labelled_sources(replace(dataset, samples=few), part.clips, recipe.motion):
+        tile = plan_tiles(source.width, source.height, plan, multiple)[0]
+        region = source.read(tile)
+        assert region is not None  # a picture has pixels everywhere
+        tiles.append(tile_batch([region], [tile], multiple)[0])
     return tiles
 
 
 def predict(
-    dataset: Dataset, detector: OnnxDetector, plan: TilePlan, info: ModelInfo
+    part: Part, detector: OnnxDetector, plan: TilePlan, info: ModelInfo
 ) -> dict[int, Detections]:
     """Detections of every picture, by image id."""
     return {
         sample.image_id: detect_image(
-            open_image(sample.path), detector, plan, info.merge,
+            source, detector, plan, info.merge,
             score_threshold=LEAST_SCORE, size_multiple=info.size_multiple,
         ).detections
-        for sample in dataset.samples
+        for sample, source in labelled_sources(part.dataset, part.clips, info.motion)
     }  # fmt: skip
 
 
@@ -91,13 +99,15 @@ def main() -> None:
     parser.add_argument("--scale", type=float, help="enlargement at run time, likewise")
     parser.add_argument("--out", type=Path, default=BUNDLED_FOLDER)
     args = parser.parse_args()
-    dataset, *others = (load_dataset(path) for path in args.labels)
     with tempfile.TemporaryDirectory() as folder:
         method, recipe, _ = load_run(args.run)
         asked = {"size": args.size, "overlap": args.overlap, "scale": args.scale}
         given = {name: value for name, value in asked.items() if value is not None}
         plan = TilePlan.from_dict(recipe.tile_plan.model_dump() | given)
-        pictures = real_tiles(dataset, plan, method.size_multiple, 6)
+        first, *others = (
+            Part(load_dataset(path), load_clips(path)).drawn(recipe) for path in args.labels
+        )
+        pictures = real_tiles(first, recipe, plan, method.size_multiple)
         draft = export_run(args.run, Path(folder) / "draft.onnx", pictures=tuple(pictures))
         detector = OnnxDetector(draft)
         info = detector.info
@@ -109,11 +119,14 @@ def main() -> None:
         )
         squeezed = plan.model_copy(update={"plain": True})
         measured = []
-        for shown in (*others, dataset):  # the list of models shows the last
+        for shown in (*others, first):  # the list of models shows the last
             plain, tiled = (predict(shown, detector, one, info) for one in (squeezed, plan))
-            measured += [measure(shown, "plain", plain), measure(shown, words, tiled)]
-            if shown is dataset:
-                threshold = best_threshold(dataset, tiled)
+            measured += [
+                measure(shown.dataset, "plain", plain),
+                measure(shown.dataset, words, tiled),
+            ]
+            if shown is first:
+                threshold = best_threshold(first.dataset, tiled)
         info = info.model_copy(
             update={
                 "tile_plan": plan,
