@@ -29,7 +29,8 @@ def write_blobs(
 ) -> Dataset:
     """Two pictures of three blobs, of which the first ones are labelled."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number in (1, 2):
         name = f"p{number}.png"
         picture = paint(96, 64, CENTRES, (1,))
@@ -75,7 +76,7 @@ def test_positives_negatives_and_what_teaches_nothing() -> None:
 
 def test_of_many_negatives_the_surest_are_taken() -> None:
     boxes = np.array([[i * 20, 0, i * 20 + 9, 9] for i in range(5)], np.float32)
-    found = Detections(boxes, np.array([0.2, 0.9, 0.5, 0.05, 0.8]), np.zeros(5))
+    found = Detections(boxes, np.array([0.2, 0.9, 0.5, 0.05, 0.8]), np.zeros(5, np.int64))
     chosen = choose(found, Annotations.empty(), CropConfig(negatives=2, hard_score=0.1))
     assert chosen.detections.scores.tolist() == pytest.approx([0.9, 0.8])
 

@@ -256,7 +256,8 @@ class _Cutter:
 
     def _cut(self, source: ImageSource, choice: _Choice) -> Crops:
         size, margin = self.config.size, self.config.margin
-        low_size, low, high, rows = size // REDUCTION, [], [], []
+        low_size, low, rows = size // REDUCTION, [], []
+        high: list[UInt8Image] = []
         for box in choice.detections.boxes:
             tile = surroundings(box, margin, size)
             if tile.width >= self.config.real_side * size:
