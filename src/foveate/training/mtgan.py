@@ -346,7 +346,8 @@ def _begin(trainer: RefinerTrainer, out: Path, base: Path) -> int:
     if (out / CHECKPOINT).is_file():
         return trainer.restore(out / CHECKPOINT)
     facts = {"class_names": trainer.mined.class_names, "base": str(base),
-             "padding": trainer.mined.padding}  # fmt: skip
+             "padding": trainer.mined.padding,
+             "channels": trainer.mined.crops.low.shape[3]}  # fmt: skip
     trainer.recipe.to_yaml(out / RECIPE)
     write_atomically(out / FACTS, json.dumps(facts, indent=1).encode())
     return 0
