@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foveate.api import FlippedDetector, Result, detect, detect_all, load
+    from foveate.api import FlippedDetector, Result, detect, detect_all, load, load_refiner
     from foveate.errors import FoveateError, UsageError
     from foveate.structures import Detections
 
@@ -30,6 +30,7 @@ __all__ = [
     "detect",
     "detect_all",
     "load",
+    "load_refiner",
 ]
 
 # Imported at first use, so that `import foveate` stays fast (PEP 562).
@@ -42,6 +43,7 @@ _HOMES = {
     "detect": "foveate.api",
     "detect_all": "foveate.api",
     "load": "foveate.api",
+    "load_refiner": "foveate.api",
 }
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
@@ -17,7 +16,6 @@ from foveate.api.output import OutputFolder
 from foveate.cli.arguments import (
     ModelChoice,
     OptionalCrs,
-    OptionalFile,
     OptionalFolder,
     RunFlags,
     RunOptions,
@@ -29,7 +27,6 @@ from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.profile import Profile
-from foveate.inference.refine import OnnxRefiner
 from foveate.inference.settings import RunSettings, run_settings
 from foveate.reports.exports import EXPORTS, Export
 from foveate.reports.geo import GEO_EXPORTS, geo_formats_installed
@@ -64,7 +61,6 @@ class Detect:
         crops: Also write every detection as a picture of its own.
         annotated_scale: Enlarge the annotated pictures, so that small objects are plain to see.
         crs: Coordinates of the geojson and geopackage, such as EPSG:4326; a raster's own if not.
-        refine: Judge small boxes once more, with the file that 'foveate train mtgan' made.
         profile: Print where the time went.
         json: Print the results as JSON on stdout.
     """
@@ -80,7 +76,6 @@ class Detect:
     crops: bool = False
     annotated_scale: float = 1.0
     crs: OptionalCrs = None
-    refine: OptionalFile = None
     profile: bool = False
     json: bool = False
 
@@ -95,7 +90,6 @@ def main(arguments: Sequence[str]) -> None:
     detector, info = flags.run.load(flags.model)
     options = flags.run.options() | Options(plain=flags.plain or None)
     settings = run_settings(detector, options)
-    refiner = None if flags.refine is None else OnnxRefiner(flags.refine, info.class_names)
     paths = _sources(flags.source)
     folder = _folder(flags, info)
     wants_geo = flags.crs is not None or bool(GEO_EXPORTS.keys() & set(flags.formats))
@@ -104,10 +98,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         with progress_of("tiles") as on_tiles:
             alone = on_tiles if len(paths) == 1 else None
-            results = detect_all(paths, detector, job.fail, alone, profile, **options)
-            if refiner is not None:
-                results = _refined(results, refiner, settings.score_threshold, profile)
-            job.run(results, profile)
+            job.run(detect_all(paths, detector, job.fail, alone, profile, **options), profile)
     except KeyboardInterrupt:
         job.close()
         raise KeyboardInterrupt(f"{len(job.rows)} of {len(paths)} pictures are done") from None
@@ -127,19 +118,6 @@ def main(arguments: Sequence[str]) -> None:
 def _sources(named: Sequence[str]) -> list[Path]:
     """What is to be looked at, each file once."""
     return list(dict.fromkeys(path for source in named for path in find_sources(source)))
-
-
-def _refined(
-    results: Iterable[Result], refiner: OnnxRefiner, least_score: float, profile: Profile
-) -> Iterator[Result]:
-    """Each picture's result with its small boxes judged anew, and those below the score gone."""
-    for result in results:
-        started = time.perf_counter()
-        with profile.stage("refine"):
-            detections = refiner(result.source, result.detections)
-        seconds = result.seconds + time.perf_counter() - started
-        kept = detections[detections.scores >= least_score]
-        yield replace(result, detections=kept, seconds=seconds)
 
 
 def _folder(flags: Detect, info: ModelInfo) -> OutputFolder | None:

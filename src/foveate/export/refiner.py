@@ -43,7 +43,7 @@ class _Exported(nn.Module):
         return probabilities, boxes
 
 
-def load_refiner(run: Path) -> tuple[Refiner, RefinerInfo]:
+def load_refiner_run(run: Path) -> tuple[Refiner, RefinerInfo]:
     """The averaged weights of a run, in evaluation mode and without norms, and its metadata.
 
     Raises:
@@ -70,6 +70,7 @@ def load_refiner(run: Path) -> tuple[Refiner, RefinerInfo]:
         crop_size=recipe.crops.size // REDUCTION,
         margin=recipe.crops.margin,
         small=recipe.crops.small,
+        least_score=recipe.crops.least_score,
         padding=facts["padding"],
         inputs=recipe.inputs,
         recipe=recipe.model_dump(mode="json"),
@@ -93,7 +94,7 @@ def export_refiner(run: Path, out: Path) -> Path:
     Raises:
         FoveateError: If there is no run, or the file would not give what torch gives.
     """
-    model, info = load_refiner(run)
+    model, info = load_refiner_run(run)
     graph = _to_onnx(model, info)
     del graph.metadata_props[:]
     helper.set_model_props(graph, {METADATA_KEY: info.model_dump_json()})

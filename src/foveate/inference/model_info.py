@@ -21,6 +21,8 @@ from foveate.tiling import Pyramid, TilePlan
 
 METADATA_KEY = "foveate"
 SCHEMA_VERSION = 1
+REFINER = "refiner"
+"""`kind` of a file that is no detector, but judges what one finds."""
 
 
 class Measured(Config):

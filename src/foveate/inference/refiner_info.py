@@ -7,7 +7,6 @@ class, and ``boxes`` float32 ``(N, 4)``, the moved boxes in the units of `found`
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +14,8 @@ from pydantic import Field
 
 from foveate.config import Config
 from foveate.errors import FoveateError
-from foveate.inference.model_info import METADATA_KEY, SCHEMA_VERSION
-from foveate.inference.onnx_file import read_metadata
-
-KIND = "refiner"
+from foveate.inference.model_info import REFINER, SCHEMA_VERSION
+from foveate.inference.onnx_file import read_record, record_as
 
 
 class RefinerInfo(Config):
@@ -33,6 +30,7 @@ class RefinerInfo(Config):
         crop_size: L, pixels.
         margin: Context on every side of a box, as a share of its longer side.
         small: Boxes with a side (root of the area) below this, picture pixels, are refined.
+        least_score: Of the base: what it was less sure of was not learned, and stays as it is.
         padding: Value outside the picture, 0 to 255.
         inputs: What the judge sees: `generated` crops, `bicubic` enlargements, or `plain` ones.
         recipe: The full recipe.
@@ -49,6 +47,7 @@ class RefinerInfo(Config):
     crop_size: int = Field(ge=1)
     margin: float = Field(ge=0)
     small: float = Field(gt=0)
+    least_score: float = Field(ge=0, le=1)
     padding: int = Field(default=0, ge=0, le=255)
     inputs: Literal["generated", "bicubic", "plain"]
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -61,19 +60,9 @@ def read_refiner_info(path: Path) -> RefinerInfo:
     """Read and check a refiner's metadata.
 
     Raises:
-        FoveateError: If the file is missing, no ONNX file, no refiner, or of another version.
+        FoveateError: As `read_record`, and if the file is no refiner.
     """
-    try:
-        values = json.loads(read_metadata(path).get(METADATA_KEY, "{}"))
-    except ValueError:
-        raise FoveateError(f"{path}: its foveate metadata is not JSON; export it again") from None
-    if not isinstance(values, dict) or values.get("kind") != KIND:
-        raise FoveateError(f"{path}: no refiner; 'foveate train mtgan' makes one")
-    version = values.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise FoveateError(f"{path}: its metadata has schema version {version!r} and this foveate "
-                           f"reads {SCHEMA_VERSION}; export it again")  # fmt: skip
-    try:
-        return RefinerInfo.from_dict(values, origin="metadata")
-    except FoveateError as error:
-        raise FoveateError(f"{path}: invalid {error}; export it again") from None
+    values = read_record(path)
+    if values.get("kind") != REFINER:
+        raise FoveateError(f"{path}: a detector, no refiner; 'foveate train mtgan' makes one")
+    return record_as(RefinerInfo, values, path)

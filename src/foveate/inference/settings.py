@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypedDict, get_args
 
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from foveate.inference.folder import Runner
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.pipeline import detect_image
 from foveate.inference.profile import Profile
+from foveate.inference.refine import OnnxRefiner, RefiningRunner
 from foveate.merge.config import MergeConfig, MergeMethod
 from foveate.structures import Detector
 from foveate.tiling import Pyramid, TilePlan
@@ -43,6 +45,8 @@ class Options(TypedDict, total=False):
         batch_size: Tiles a call of the detector; None takes as many as keep it busy.
         bands: Numbers of the bands to show, from 1, in the model's order.
         value_range: Values shown as black and as white; or text, such as ``2%:98%``.
+        refine: Judge small boxes once more: a file made by ``foveate train mtgan``, or what
+            `foveate.load_refiner` gives, which need not be read again for every picture.
     """
 
     tile: int | None
@@ -57,6 +61,7 @@ class Options(TypedDict, total=False):
     batch_size: int | None
     bands: Sequence[int] | None
     value_range: tuple[float, float] | str | None
+    refine: str | Path | OnnxRefiner | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class RunSettings:
         padding: Value around a picture smaller than a tile, 0 to 255.
         batch_size: Tiles a call; None takes as many as keep the detector busy.
         reading: Which bands and values of a picture are shown.
+        refiner: Judges small boxes once more.
     """
 
     plan: TilePlan
@@ -82,6 +88,7 @@ class RunSettings:
     padding: int
     batch_size: int | None
     reading: Reading
+    refiner: OnnxRefiner | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What decides the result, as plain data."""
@@ -92,6 +99,7 @@ class RunSettings:
             "score_threshold": self.score_threshold,
             "bands": self.reading.bands,
             "value_range": str(self.reading.values) if self.reading.values else None,
+            "refiner": self.refiner.info.recipe_hash if self.refiner else None,
         }
 
     def __str__(self) -> str:
@@ -103,23 +111,38 @@ class RunSettings:
             scale = _scale_in_words(plan, self.pyramid)
             also = ", and the whole picture" if plan.full_image else ""
             tiles = f"tiles of {plan.size} px overlapping {plan.overlap_pixels} px{scale}{also}"
-        return f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
+        text = f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
+        if self.refiner is None:
+            return text
+        info = self.refiner.info
+        return f"{text}, boxes below {info.small:g} px judged once more by {info.name}"
 
 
 def runner(detector: Detector, settings: RunSettings, profile: Profile | None = None) -> Runner:
-    """`detect_image` with everything settled but the picture."""
-    return partial(
+    """`detect_image` with everything settled but the picture.
+
+    With a refiner, what the detector is less sure of takes part, too, down to the least score that
+    the refiner has learned: it can raise a box above the threshold.
+    """
+    least, refiner = settings.score_threshold, settings.refiner
+    if refiner is not None:
+        least = min(least, refiner.info.least_score)
+    profile = profile or Profile()
+    run = partial(
         detect_image,
         detector=detector,
         plan=settings.plan,
         pyramid=settings.pyramid,
         merge=settings.merge,
-        score_threshold=settings.score_threshold,
+        score_threshold=least,
         size_multiple=settings.size_multiple,
         padding=settings.padding,
         batch_size=settings.batch_size,
         profile=profile,
     )
+    if refiner is None:
+        return run
+    return RefiningRunner(run, refiner, settings.score_threshold, profile)
 
 
 def model_info(detector: Detector) -> ModelInfo | None:
@@ -159,7 +182,23 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
         padding=info.padding if info else 0,
         batch_size=batch_size,
         reading=reading_of(options),
+        refiner=_refiner(detector, options.get("refine")),
     )
+
+
+def class_names_of(detector: Detector) -> tuple[str, ...]:
+    """What a detector's labels mean: from its model file, else its `class_names`, else empty."""
+    info = model_info(detector)
+    return info.class_names if info else tuple(getattr(detector, "class_names", ()))
+
+
+def _refiner(detector: Detector, asked: str | Path | OnnxRefiner | None) -> OnnxRefiner | None:
+    """The refiner asked for, which must be of the detector's classes."""
+    if asked is None:
+        return None
+    refiner = asked if isinstance(asked, OnnxRefiner) else OnnxRefiner(Path(asked))
+    refiner.require_classes(class_names_of(detector))
+    return refiner
 
 
 def plan_options(plan: TilePlan) -> Options:
