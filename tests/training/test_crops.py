@@ -15,7 +15,15 @@ from foveate.data.formats import load_dataset
 from foveate.errors import FoveateError
 from foveate.structures import Annotations, Dataset, Detections, UInt8Image
 from foveate.training import crops as mining
-from foveate.training.crops import BACKGROUND, CropConfig, Crops, choose, mine, reduced
+from foveate.training.crops import (
+    BACKGROUND,
+    CropConfig,
+    Crops,
+    choose,
+    mine,
+    reduced,
+    require_lessons,
+)
 
 CENTRES = [(3, 3), (40, 20), (60, 50)]
 SMALL = CropConfig(size=16, margin=0.5, real_side=1.0, least_score=0.3, hard_score=0.3)
@@ -111,8 +119,11 @@ def test_a_small_crop_has_no_high_resolution(
 ) -> None:
     dataset = write_blobs(tmp_path / "data", paint_blobs, names)
     config = SMALL.model_copy(update={"size": 32})
+    crops = mine(blob_model, dataset, config, tmp_path / "cache").crops
+    assert len(crops) and (crops.high_row == -1).all()
+    assert crops.high.shape == (0, 32, 32, 3)
     with pytest.raises(FoveateError, match=r"no object fills a crop of 32 px.*--crops\.size"):
-        mine(blob_model, dataset, config, tmp_path / "cache")
+        require_lessons(crops, config, blob_model, dataset)
 
 
 def test_the_cache_resumes_and_is_renewed(
@@ -153,8 +164,11 @@ def test_bad_input_is_one_line(
     with pytest.raises(FoveateError, match=r"warm, tepid.*finds"):
         mine(blob_model, strange, SMALL, tmp_path / "cache")
     unlabelled = write_blobs(tmp_path / "none", paint_blobs, names, labelled=0)
-    with pytest.raises(FoveateError, match="finds none of the objects"):
-        mine(blob_model, unlabelled, SMALL, tmp_path / "cache")
     dataset = write_blobs(tmp_path / "data", paint_blobs, names)
-    with pytest.raises(FoveateError, match="nothing to refine"):
-        mine(blob_model, dataset, SMALL.model_copy(update={"small": 5.0}), tmp_path / "cache")
+    for lessons, config, message in (
+        (unlabelled, SMALL, "finds none of the objects"),
+        (dataset, SMALL.model_copy(update={"small": 5.0}), "nothing to refine"),
+    ):
+        crops = mine(blob_model, lessons, config, tmp_path / "cache").crops
+        with pytest.raises(FoveateError, match=message):
+            require_lessons(crops, config, blob_model, lessons)

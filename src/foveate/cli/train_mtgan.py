@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import make_dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ import tyro
 
 from foveate.cli.arguments import OptionalFile, OptionalFolder, parse
 from foveate.cli.terminal import note
+from foveate.config import write_atomically
 from foveate.errors import FoveateError
 
 if TYPE_CHECKING:
     from foveate.training.mtgan import MtganRecipe
 
 NAME = "mtgan"
-_FILE = "mtgan.onnx"
+_FILE, _PAGE, _FIGURES = "mtgan.onnx", "index.html", "held-out.json"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,7 +47,40 @@ def _train(flags: Any) -> None:
             f"the same command goes on from the last checkpoint in {out}"
         ) from None
     path = export_refiner(out, out / _FILE)
+    _judge(flags, out)
     note(f"done: {path}; now 'foveate detect SOURCE --model {flags.base} --refine {path}'")
+
+
+def _judge(flags: Any, out: Path) -> None:
+    """Write what the refiner makes of held-out crops: figures and a page."""
+    from foveate.export.held_out import judge_held_out
+    from foveate.reports.page import write_page
+    from foveate.reports.refiner import Enlarged, refiner_sections
+    from foveate.training.loader import training_splits
+
+    _, held_out = training_splits(flags.data)
+    if held_out is None:
+        note(f"{flags.data} has no 'val' part: nothing is held out to judge the refiner by")
+        return
+    judged = judge_held_out(out, flags.base, held_out)
+    write_atomically(out / _FIGURES, json.dumps(judged.figures, indent=1).encode())
+    names = (*judged.class_names, "no object")
+    crops = [
+        Enlarged(
+            names[label], side, objectness, low, enlarged,
+            None if judged.generated is None else judged.generated[i],
+            None if row < 0 else judged.real[row],
+        )
+        for i, (label, side, objectness, low, enlarged, row) in enumerate(zip(
+            judged.labels.tolist(), judged.sides.tolist(), judged.objectness.tolist(),
+            judged.low, judged.enlarged, judged.real_row.tolist(), strict=True,
+        ))
+    ]  # fmt: skip
+    subtitle = f"{len(crops)} boxes that the base found in {len(held_out)} held-out pictures"
+    page = out / _PAGE
+    write_page(page, flags.settings.name, refiner_sections(crops, judged.figures),
+               subtitle=subtitle)  # fmt: skip
+    note(f"{page} shows what it makes of held-out crops")
 
 
 def _parse(recipe: MtganRecipe, arguments: Sequence[str]) -> Any:

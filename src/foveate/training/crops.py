@@ -154,8 +154,7 @@ def mine(
         progress: Called with pictures done and in all.
 
     Raises:
-        FoveateError: If classes differ, the base finds no labelled object, or there is nothing to
-            learn from: no small crops, or no real ones.
+        FoveateError: If classes differ, or a picture or the base cannot be read.
     """
     path = resolve_model(base)
     detector = OnnxDetector(path)
@@ -175,7 +174,6 @@ def mine(
         parts.append(crops)
         progress(index + 1, len(dataset))
     crops = Crops.concatenate(parts) if parts else cutter.none()
-    _require_lessons(crops, config, path, dataset)
     return Mined(crops, info.class_names, fingerprint, info.padding)
 
 
@@ -308,7 +306,13 @@ def _class_order(dataset: Dataset, names: tuple[str, ...], path: Path) -> IntArr
     return np.array([names.index(name) for name in dataset.class_names], np.int64)
 
 
-def _require_lessons(crops: Crops, config: CropConfig, base: Path, dataset: Dataset) -> None:
+def require_lessons(crops: Crops, config: CropConfig, base: Path, dataset: Dataset) -> None:
+    """See that there is something to learn from.
+
+    Raises:
+        FoveateError: If the base finds no labelled object, or there are no small crops, or no
+            real ones.
+    """
     positive = crops.labels != BACKGROUND
     if not positive.any():
         raise FoveateError(

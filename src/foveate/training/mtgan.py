@@ -43,7 +43,7 @@ from foveate.training.checkpoint import (
 )
 from foveate.training.collapse import CollapseWatch, variety
 from foveate.training.crop_batches import CropBatch, CropBatches
-from foveate.training.crops import REDUCTION, CropConfig, Mined, mine
+from foveate.training.crops import REDUCTION, CropConfig, Mined, mine, require_lessons
 from foveate.training.ema import MovingAverage
 from foveate.training.loader import training_splits
 from foveate.training.log import append_row
@@ -155,7 +155,8 @@ def train_refiner(
 
     Raises:
         UsageError: If `out` holds another run, or one when `resume` is False.
-        FoveateError: If there is nothing to learn from (see `mine`), or a loss stops being finite.
+        FoveateError: If there is nothing to learn from (see `require_lessons`), or a loss stops
+            being finite.
     """
     if (out / CHECKPOINT).is_file() and not resume:
         raise UsageError(f"{out} holds a run already: choose another --out, or let it resume")
@@ -164,6 +165,7 @@ def train_refiner(
         task = progress.add_task("crops", total=len(train_set))
         mined = mine(base, train_set, recipe.crops, out / _CROPS,
                      lambda done, total: progress.update(task, completed=done))  # fmt: skip
+        require_lessons(mined.crops, recipe.crops, base, train_set)
         trainer = RefinerTrainer(recipe, mined)
         first = _begin(trainer, out, base)
         task = progress.add_task(recipe.name, total=recipe.steps, completed=first)
