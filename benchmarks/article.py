@@ -22,7 +22,7 @@ from typing import Any
 
 from claims import CLAIMS, SERIES, SHOWINGS, TRIALS
 from provenance import provenance
-from trials import ROOT, SCALES, Scale, Workshop
+from trials import BINS, ROOT, SCALES, Scale, Workshop
 
 from foveate.config import write_atomically
 from foveate.data.formats import load_dataset
@@ -31,7 +31,7 @@ from foveate.inspection.advice import advise
 from foveate.inspection.crowding import measure_crowding
 from foveate.inspection.objects import Objects
 
-METRICS = ("AP", "AP50", "AP_small", "AP_medium", "AP_large")
+METRICS = ("AP", "AP50", "AP_tiny", "AP_small", "AP_medium", "AP_large")
 SMOKE = ("focal-retinanet",)
 """What the smoke scale judges if nothing is named: the others take the same path."""
 
@@ -121,7 +121,7 @@ def differences(control: str, treatment: str, workshop: Workshop) -> dict[str, A
         a, b = workshop.shown(control, seed), workshop.shown(treatment, seed)
         names = a.dataset.class_names
         metrics = [*METRICS, *(f"AP@{name}" for name in names if len(names) > 1)]
-        for metric, one in paired_bootstrap(a.dataset, a.found, b.found, metrics).items():
+        for metric, one in paired_bootstrap(a.dataset, a.found, b.found, metrics, BINS).items():
             plain = one.to_dict()
             found.setdefault(metric, []).append([plain["value"], plain["low"], plain["high"]])
     return found

@@ -19,16 +19,28 @@ from foveate.config import write_atomically
 from foveate.data.formats import load_dataset
 from foveate.data.images import open_image
 from foveate.data.pitch import PitchConfig, write_dataset
-from foveate.evaluation import evaluate_detections, read_predictions, to_coco_results
+from foveate.evaluation import (
+    SIZE_BINS,
+    SizeBins,
+    evaluate_detections,
+    read_predictions,
+    to_coco_results,
+)
+from foveate.export.held_out import judge_held_out
 from foveate.export.onnx import export_run, load_run
+from foveate.export.refiner import export_refiner, load_refiner_run
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.settings import Options, run_settings, runner
 from foveate.structures import Dataset, Detections
 from foveate.tiling.pyramid import Pyramid, plan_pyramid
 from foveate.training.loop import FACTS, train
+from foveate.training.mtgan import MtganRecipe, train_refiner
 from foveate.training.recipe import Recipe, load_recipe
 from foveate.training.validate import LEAST_SCORE, validate
 
+BINS = SizeBins("article", ("tiny", *SIZE_BINS["coco"].labels), ((0, 16), *SIZE_BINS["coco"].sides))
+"""COCO's, and what is below 16 px."""
+MODEL = "model.onnx"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -43,6 +55,7 @@ class Scale:
         tile: Side of a tile, network pixels, in training and at test.
         seeds: A training for each.
         settings: Further settings of all recipes.
+        refiner: Settings of a refiner's recipe.
         compared: Tiles of the pictures on which the AP of torch and of the runtime are set side by
             side; the first picture at least.
         pitch: Everything is learned on so many rendered pictures; 0 takes the trial's own data.
@@ -54,17 +67,27 @@ class Scale:
     tile: int
     seeds: tuple[int, ...]
     settings: Mapping[str, Any]
+    refiner: Mapping[str, Any]
     compared: int = 3000
     pitch: int = 0
 
 
 SHORT = {"optimiser": {"warmup": 40, "ema": 0.99}, "save_every": 50}
 TINY = {"method": {"backbone": {"weights": "none"}, "max_detections": 50}}
+SMALL_CROPS = {"crops": {"size": 64}, "batch_size": 16}
 SCALES = {
-    "smoke": Scale("smoke", 3, 2, 128, (0,), SHORT | TINY, compared=1, pitch=2),
-    "cpu": Scale("cpu", 400, 8, 256, (0,), SHORT),
-    "gpu": Scale("gpu", 2500, 16, 384, (0, 1, 2), {"optimiser": {"warmup": 100, "ema": 0.998}}),
-}
+    "smoke": Scale(
+        "smoke", 3, 2, 128, (0,), SHORT | TINY,
+        {"crops": {"size": 16, "least_score": 0.0, "hard_score": 0.0, "real_side": 0.25},
+         "pretrain": 2, "iterations": 3, "batch_size": 4,
+         "discriminator": {"backbone": {"weights": "none", "strides": (4,)}}},
+        compared=1, pitch=2,
+    ),
+    "cpu": Scale("cpu", 400, 8, 256, (0,), SHORT,
+                 SMALL_CROPS | {"pretrain": 200, "iterations": 600, "ema": 0.99}),
+    "gpu": Scale("gpu", 2500, 16, 384, (0, 1, 2), {"optimiser": {"warmup": 100, "ema": 0.998}},
+                 {"crops": {"size": 128}, "batch_size": 64, "pretrain": 1000, "iterations": 4000}),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,12 +136,18 @@ class Workshop:
     def trained(self, name: str, seed: int) -> Path:
         """The run folder of a trial, with its model file; trained now or before."""
         trial, out = TRIALS[name], self._folder(name, seed)
-        if not (out / "model.onnx").is_file():
+        if not (out / MODEL).is_file():
+            base = self.trained(trial.base, seed) if trial.base else None
             started = time.perf_counter()
-            recipe = recipe_of(name, self.scale)
-            recipe = recipe.model_copy(update={"seed": seed})
-            train(recipe, self.splits(trial)[0], out)
-            export_run(out, out / "model.onnx")
+            labels = self.splits(trial)[0]
+            if base is None:
+                recipe = recipe_of(name, self.scale).model_copy(update={"seed": seed})
+                train(recipe, labels, out)
+                export_run(out, out / MODEL)
+            else:
+                refiner = refiner_of(name, self.scale).model_copy(update={"seed": seed})
+                train_refiner(refiner, base, labels, out)
+                export_refiner(out, out / MODEL)
             print(f"{name}: trained in {time.perf_counter() - started:.0f} s", flush=True)
         return out
 
@@ -129,16 +158,24 @@ class Workshop:
         held_out = load_dataset(self.splits(TRIALS[showing.trial])[1])
         path = out / f"{name}.json"
         if not path.is_file():
-            self._show(out, held_out, showing.options, path)
+            base, options = TRIALS[showing.trial].base, showing.options
+            if base:
+                options = options | Options(refine=out / MODEL)
+            detects = self.trained(base, seed) if base else out
+            self._show(detects, held_out, options, path)
         kept = json.loads(path.read_text())
         found = read_predictions(out / f"{name}-found.json", held_out)
-        return Shown(held_out, found, kept)
+        return Shown(held_out, found, kept | scored(held_out, found))
 
     def facts(self, name: str, seed: int) -> dict[str, Any]:
         """Of a training: parameters, seconds, and AP by torch and by the runtime side by side."""
         path = self.trained(name, seed) / "trial.json"
         if not path.is_file():
-            facts = self._facts(self.trained(name, seed), self.shown(name, seed))
+            run = self.trained(name, seed)
+            if TRIALS[name].base:
+                facts = self._refiner_facts(name, run, self.trained(TRIALS[name].base, seed))
+            else:
+                facts = self._facts(run, self.shown(name, seed))
             write_atomically(path, json.dumps(facts).encode())
         return dict(json.loads(path.read_text()))
 
@@ -161,12 +198,24 @@ class Workshop:
             "anchors": json.loads((run / FACTS).read_text()).get("anchors"),
         }
 
+    def _refiner_facts(self, name: str, run: Path, base: Path) -> dict[str, Any]:
+        held_out = load_dataset(self.splits(TRIALS[name])[1])
+        model, info = load_refiner_run(run)
+        with (run / "log.csv").open(encoding="utf-8") as log:
+            rows = list(csv.DictReader(log))
+        return {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "train_seconds": float(rows[-1]["time"]) - float(rows[0]["time"]),
+            "held_out": judge_held_out(run, base, held_out).figures,
+            "recipe": info.recipe,
+        }
+
     def _folder(self, name: str, seed: int) -> Path:
         return self.runs / f"{name}-{seed}"
 
     def _show(self, run: Path, held_out: Dataset, options: Options, path: Path) -> None:
-        """Detect in every held-out picture; write detections, scores and times."""
-        detector = OnnxDetector(run / "model.onnx", threads=os.cpu_count() or 1)
+        """Detect in every held-out picture; write detections and times."""
+        detector = OnnxDetector(run / MODEL, threads=os.cpu_count() or 1)
         settings = run_settings(detector, options | Options(threshold=LEAST_SCORE))
         look = runner(detector, settings)
         found, cpu, wall = {}, [], []
@@ -175,11 +224,7 @@ class Workshop:
             found[sample.image_id] = look(open_image(sample.path)).detections
             wall.append(time.perf_counter() - started[0])
             cpu.append(time.process_time() - started[1])
-        scores = evaluate_detections(held_out, found)
         row = {
-            **scores.flat(),
-            "by_class": {name: own["AP"] for name, own in scores.by_class.items()},
-            "objects_by_size": dict(scores.objects_by_size),
             "images": len(held_out),
             "shown": str(settings),
             "cpu_seconds_per_image": float(np.mean(cpu[1:])),
@@ -188,6 +233,16 @@ class Workshop:
         results = to_coco_results(held_out, found)
         write_atomically(path.with_name(f"{path.stem}-found.json"), json.dumps(results).encode())
         write_atomically(path, json.dumps(row).encode())
+
+
+def scored(held_out: Dataset, found: Mapping[int, Detections]) -> dict[str, Any]:
+    """AP of all kinds, by `BINS` and by class."""
+    scores = evaluate_detections(held_out, found, BINS)
+    return {
+        **scores.flat(),
+        "by_class": {name: own["AP"] for name, own in scores.by_class.items()},
+        "objects_by_size": dict(scores.objects_by_size),
+    }
 
 
 def first_pictures(dataset: Dataset, recipe: Recipe, most_tiles: int) -> Dataset:
@@ -199,6 +254,12 @@ def first_pictures(dataset: Dataset, recipe: Recipe, most_tiles: int) -> Dataset
         if tiles <= most_tiles:
             kept = number
     return replace(dataset, samples=dataset.samples[:kept])
+
+
+def refiner_of(name: str, scale: Scale) -> MtganRecipe:
+    """The recipe of a refiner's trial at a scale."""
+    values = laid_over(laid_over({"name": name}, scale.refiner), TRIALS[name].settings)
+    return MtganRecipe.from_dict(values, origin=name)
 
 
 def recipe_of(name: str, scale: Scale) -> Recipe:

@@ -120,7 +120,8 @@ def test_a_small_crop_has_no_high_resolution(
     dataset = write_blobs(tmp_path / "data", paint_blobs, names)
     config = SMALL.model_copy(update={"size": 32})
     crops = mine(blob_model, dataset, config, tmp_path / "cache").crops
-    assert len(crops) and (crops.high_row == -1).all()
+    assert len(crops)
+    assert (crops.high_row == -1).all()
     assert crops.high.shape == (0, 32, 32, 3)
     with pytest.raises(FoveateError, match=r"no object fills a crop of 32 px.*--crops\.size"):
         require_lessons(crops, config, blob_model, dataset)
