@@ -96,6 +96,14 @@ def method_files() -> dict[str, str]:
     return {ast.literal_eval(key): module_of[ast.unparse(row)] for key, row in pairs if key}
 
 
+def refining_page() -> str:
+    """The page of the refiner, with every key of its recipe in its place."""
+    parts = []
+    for path, settings in walk_settings("foveate.training.mtgan", "MtganRecipe"):
+        parts += [f"### {path}", settings_table(settings)] if path else [settings_table(settings)]
+    return with_block("refining.md", "\n\n".join(parts))
+
+
 def models_page() -> str:
     """Every bundled model, from the metadata in its file."""
     models = bundled_models()
@@ -228,7 +236,8 @@ CLI_INTRODUCTION = paragraph("""
 """)
 METHODS_INTRODUCTION = paragraph("""
     A recipe names one of these under `method`. `[S]` marks what was read in a paper or its
-    authors' code, `[D]` what is our choice.
+    authors' code, `[D]` what is our choice. What judges the small boxes of any of them once more,
+    SOD-MTGAN, stands in [refining](refining.md).
 """)
 RECIPES_INTRODUCTION = paragraph("""
     A recipe is a YAML file with these keys; each has a default but those that say *needed*. On the
@@ -250,6 +259,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "methods.md": methods_page,
     "bundled-models.md": models_page,
     "recipes.md": recipes_page,
+    "refining.md": refining_page,
     "evaluation.md": evaluation_page,
     "model-file.md": model_file_page,
     "foreign-models.md": foreign_page,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from foveate.training.mtgan import MtganRecipe
 
 NAME = "mtgan"
-_FILE, _PAGE, _FIGURES = "mtgan.onnx", "index.html", "held-out.json"
+_PAGE, _FIGURES = "index.html", "held-out.json"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _train(flags: Any) -> None:
-    from foveate.export.refiner import export_refiner
+    from foveate.export.refiner import REFINER_FILE, export_refiner
     from foveate.training.mtgan import train_refiner
 
     if not flags.data.exists():
@@ -46,7 +46,7 @@ def _train(flags: Any) -> None:
         raise KeyboardInterrupt(
             f"the same command goes on from the last checkpoint in {out}"
         ) from None
-    path = export_refiner(out, out / _FILE)
+    path = export_refiner(out, out / REFINER_FILE)
     _judge(flags, out)
     note(f"done: {path}; now 'foveate detect SOURCE --model {flags.base} --refine {path}'")
 

@@ -28,6 +28,8 @@ from foveate.training.mtgan import MtganRecipe
 SCORE_TOLERANCE = 1e-3
 BOX_TOLERANCE = 1e-3
 """Share of the crop's side."""
+REFINER_FILE = "mtgan.onnx"
+"""Its name in the run's folder."""
 _OPSET = 18
 
 
@@ -41,6 +43,14 @@ class _Exported(nn.Module):
     def forward(self, crops: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
         probabilities, boxes = self.model(crops, found)
         return probabilities, boxes
+
+
+def is_refiner_run(run: Path) -> bool:
+    """Whether a folder is of a refiner's run, and not of a detector's."""
+    try:
+        return "base" in json.loads((run / FACTS).read_text())
+    except (OSError, ValueError):
+        return False
 
 
 def load_refiner_run(run: Path) -> tuple[Refiner, RefinerInfo]:
