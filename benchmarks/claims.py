@@ -131,8 +131,7 @@ ADDED = {"vhr10": tuple(REMOTE), "aerial": tuple(n for n in REMOTE if n != "bala
 BACKBONES = {
     name: {"name": timm, "weights": "none"}
     for name, timm in {
-        "lite0": "tf_efficientnet_lite0", "resnet18": "resnet18", "resnet50": "resnet50",
-        "inception": "inception_v2_050",
+        "lite0": "tf_efficientnet_lite0", "resnet18": "resnet18", "inception": "inception_v2_050",
     }.items()
 }  # fmt: skip
 """All from random weights: only one has others that install."""
@@ -404,7 +403,6 @@ SERIES: dict[str, Series] = {
         "Backbones from random weights, and from ImageNet's, with all five changes (vhr10).",
         {"EfficientNet-Lite0, ImageNet": "vhr10-remote-turned",
          "EfficientNet-Lite0": "vhr10-remote-lite0", "ResNet-18": "vhr10-remote-resnet18",
-         "ResNet-50": "vhr10-remote-resnet50",
          "Inception-v2, half as wide": "vhr10-remote-inception"},
     ),
     **{

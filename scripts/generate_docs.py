@@ -50,9 +50,15 @@ def page(title: str, *parts: str) -> str:
 def cli_page() -> str:
     """Every command's help, as a terminal of 100 columns shows it."""
     parts = []
-    for command in ("", *COMMANDS):
+    for command in documented_commands():
         parts += [f"## foveate {command}".rstrip(), f"```text\n{help_of(command)}\n```"]
     return page("Command line", CLI_INTRODUCTION, *parts)
+
+
+def documented_commands() -> list[str]:
+    """The command line as a whole, each command, and what has flags of its own within one."""
+    within = {"train": ["train mtgan"]}
+    return ["", *(one for name in COMMANDS for one in (name, *within.get(name, ())))]
 
 
 def help_of(command: str) -> str:

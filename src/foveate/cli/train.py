@@ -114,7 +114,11 @@ def _parse(recipe: Recipe, arguments: Sequence[str]) -> Any:
     """The command's own flags, and every setting of the recipe as a flag."""
     help_of = tyro.conf.arg
     recipe_name = Annotated[
-        str, help_of(metavar="RECIPE", help="A shipped recipe, or a YAML file.")
+        str,
+        help_of(
+            metavar="RECIPE",
+            help="A shipped recipe, or a YAML file; or mtgan, a refiner with flags of its own.",
+        ),
     ]
     data = Annotated[
         Path,
