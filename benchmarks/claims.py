@@ -128,6 +128,13 @@ CHANGES = {
 ADDED = {"vhr10": tuple(REMOTE), "aerial": tuple(n for n in REMOTE if n != "balanced")}
 """Of one class none is rare."""
 
+TURNS: dict[str, dict[str, Any]] = {
+    "half": {"any_turn": 0.5},
+    "ellipse": {"any_turn": 1.0, "turned_box": "ellipse"},
+    "quarter": {"quarter_turn": 0.75},
+}
+"""Other ways to turn pictures: every other one, with tighter boxes, by right angles alone."""
+
 BACKBONES = {
     name: {"name": timm, "weights": "none"}
     for name, timm in {
@@ -168,6 +175,12 @@ def _added_up(data: str, settings: Mapping[str, Any]) -> dict[str, Trial]:
         settings = laid_over(settings, REMOTE[name])
         trials[f"{data}-remote-{name}"] = Trial("remote-rcnn", data, settings)
     return trials
+
+
+def _unturned(over: Mapping[str, Any]) -> Trial:
+    """`remote-rcnn` on vhr10 with all changes but the turning, and others laid over."""
+    settings = _added_up("vhr10", VHR10)["vhr10-remote-balanced"].settings
+    return Trial("remote-rcnn", "vhr10", laid_over(settings, over))
 
 
 TRIALS: dict[str, Trial] = {
@@ -212,9 +225,10 @@ TRIALS: dict[str, Trial] = {
     **_added_up("vhr10", VHR10),
     **_added_up("aerial", AERIAL),
     **{
-        f"vhr10-remote-{name}": Trial("remote-rcnn", "vhr10", VHR10 | _method(backbone=backbone))
+        f"vhr10-remote-{name}": _unturned(_method(backbone=backbone))
         for name, backbone in BACKBONES.items()
     },
+    **{f"vhr10-remote-{name}": _unturned({"augment": how}) for name, how in TURNS.items()},
     **{
         f"{data}-mtgan-{name}": Trial("mtgan", data, settings, base)
         for data, base in BASES.items()
@@ -390,7 +404,8 @@ SERIES: dict[str, Series] = {
         {"YOLOv3": "vhr10-yolov3", "SSD, Inception-like": "vhr10-ssd-inception",
          "RetinaNet": "vhr10-retinanet", "Faster R-CNN": "vhr10-faster-rcnn",
          "Faster R-CNN+++": "vhr10-faster-rcnn-plus-pyramid",
-         "Modified Faster R-CNN": "vhr10-remote-turned"},
+         "Modified Faster R-CNN": "vhr10-remote-turned",
+         "Modified Faster R-CNN, not turned": "vhr10-remote-balanced"},
     ),
     **{
         f"remote-{data}": Series(
@@ -399,9 +414,17 @@ SERIES: dict[str, Series] = {
         )
         for data, changes in ADDED.items()
     },
+    "turns": Series(
+        "Ways to turn pictures, with the other changes for remote sensing (vhr10).",
+        {"not at all": "vhr10-remote-balanced",
+         "always, box of the turned box": "vhr10-remote-turned",
+         "every other, box of the turned box": "vhr10-remote-half",
+         "always, box of the turned ellipse": "vhr10-remote-ellipse",
+         "by right angles alone": "vhr10-remote-quarter"},
+    ),
     "backbones": Series(
-        "Backbones from random weights, and from ImageNet's, with all five changes (vhr10).",
-        {"EfficientNet-Lite0, ImageNet": "vhr10-remote-turned",
+        "Backbones from random weights, and from ImageNet's, with all changes but turning (vhr10).",
+        {"EfficientNet-Lite0, ImageNet": "vhr10-remote-balanced",
          "EfficientNet-Lite0": "vhr10-remote-lite0", "ResNet-18": "vhr10-remote-resnet18",
          "Inception-v2, half as wide": "vhr10-remote-inception"},
     ),
