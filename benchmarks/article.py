@@ -32,7 +32,7 @@ from foveate.inspection.advice import advise
 from foveate.inspection.crowding import measure_crowding
 from foveate.inspection.objects import Objects
 
-METRICS = ("AP", "AP50", "AP_small", "AP_medium", "AP_large")
+METRICS = ("AP", "AP50", "AP_tiny", "AP_small", "AP_medium", "AP_large")
 SMOKE = ("focal-retinanet",)
 """What the smoke scale judges if nothing is named: the others take the same path."""
 

@@ -24,11 +24,13 @@ class Trial:
         data: Folder with `train.json` and `val.json`.
         settings: Over the recipe, and over what the scale of the benchmark says. `plain` is the
             side that whole pictures are squeezed into, network pixels, in place of tiles.
+        base: Of a refiner, the trial whose small boxes it judges; its recipe is `mtgan`.
     """
 
     recipe: str
     data: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    base: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,17 @@ CHANGES = {
 ADDED = {"vhr10": tuple(REMOTE), "aerial": tuple(n for n in REMOTE if n != "balanced")}
 """Of one class none is rare."""
 
+TURNS: dict[str, dict[str, Any]] = {
+    "half": {"any_turn": 0.5},
+    "ellipse": {"any_turn": 1.0, "turned_box": "ellipse"},
+    "quarter": {"quarter_turn": 0.75},
+}
+"""Other ways to turn pictures: every other one, with tighter boxes, by right angles alone."""
+
 BACKBONES = {
     name: {"name": timm, "weights": "none"}
     for name, timm in {
-        "lite0": "tf_efficientnet_lite0", "resnet18": "resnet18", "resnet50": "resnet50",
-        "inception": "inception_v2_050",
+        "lite0": "tf_efficientnet_lite0", "resnet18": "resnet18", "inception": "inception_v2_050",
     }.items()
 }  # fmt: skip
 """All from random weights: only one has others that install."""
@@ -145,6 +153,17 @@ def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+BASES = {"nuclei": "retinanet", "faces": "tiny-faces", "vhr10": "vhr10-retinanet"}
+"""Whose small boxes are super-resolved."""
+
+REFINED = {
+    "plain": {"inputs": "plain"},
+    "bicubic": {"inputs": "bicubic"},
+    "generated": {"inputs": "generated"},
+}
+"""What the judge of SOD-MTGAN is shown: the method, and its controls."""
+
+
 def _plus(change: str) -> str:
     return "plain" if change == "none" else f"+ {CHANGES[change].lower()}"
 
@@ -156,6 +175,12 @@ def _added_up(data: str, settings: Mapping[str, Any]) -> dict[str, Trial]:
         settings = laid_over(settings, REMOTE[name])
         trials[f"{data}-remote-{name}"] = Trial("remote-rcnn", data, settings)
     return trials
+
+
+def _unturned(over: Mapping[str, Any]) -> Trial:
+    """`remote-rcnn` on vhr10 with all changes but the turning, and others laid over."""
+    settings = _added_up("vhr10", VHR10)["vhr10-remote-balanced"].settings
+    return Trial("remote-rcnn", "vhr10", laid_over(settings, over))
 
 
 TRIALS: dict[str, Trial] = {
@@ -200,8 +225,14 @@ TRIALS: dict[str, Trial] = {
     **_added_up("vhr10", VHR10),
     **_added_up("aerial", AERIAL),
     **{
-        f"vhr10-remote-{name}": Trial("remote-rcnn", "vhr10", VHR10 | _method(backbone=backbone))
+        f"vhr10-remote-{name}": _unturned(_method(backbone=backbone))
         for name, backbone in BACKBONES.items()
+    },
+    **{f"vhr10-remote-{name}": _unturned({"augment": how}) for name, how in TURNS.items()},
+    **{
+        f"{data}-mtgan-{name}": Trial("mtgan", data, settings, base)
+        for data, base in BASES.items()
+        for name, settings in REFINED.items()
     },
 }
 """Every training, by name."""
@@ -216,6 +247,12 @@ SHOWINGS: dict[str, Showing] = {
         "vhr10-faster-rcnn-plus", Options(scales=(0.25, 0.5, 1))
     ),
     "faster-rcnn-plus-pyramid": Showing("faster-rcnn-plus", Options(scales=(0.5, 1, 2))),
+    "retinanet-twice": Showing("retinanet", Options(scale=2)),
+    "retinanet-four-times": Showing("retinanet", Options(scale=4)),
+    "tiny-faces-twice": Showing("tiny-faces", Options(scale=2)),
+    "tiny-faces-four-times": Showing("tiny-faces", Options(scale=4)),
+    "vhr10-retinanet-twice": Showing("vhr10-retinanet", Options(scale=1)),
+    "vhr10-retinanet-four-times": Showing("vhr10-retinanet", Options(scale=2)),
 }
 """Every trained model as its recipe shows it, and some in another way."""
 
@@ -316,6 +353,28 @@ CLAIMS: dict[str, Claim] = {
         for data, changes in ADDED.items()
         for before, change in pairwise(changes)
     },
+    **{
+        f"{data}-mtgan": Claim(
+            "Small boxes super-resolved and judged again beat the detector alone.",
+            "AP small 25.1 with it, about +1.5 AP (Bai 2018, COCO)",
+            base, f"{data}-mtgan-generated",
+        )
+        for data, base in BASES.items()
+    },
+    **{
+        f"{data}-mtgan-generator": Claim(
+            "Of that, the generator is worth more than bicubic enlargement.",
+            "none", f"{data}-mtgan-bicubic", f"{data}-mtgan-generated",
+        )
+        for data in BASES
+    },
+    **{
+        f"{data}-mtgan-enlarged": Claim(
+            "And bicubic enlargement more than none.",
+            "none", f"{data}-mtgan-plain", f"{data}-mtgan-bicubic",
+        )
+        for data in BASES
+    },
 }  # fmt: skip
 """Every claim, by name."""
 
@@ -345,7 +404,8 @@ SERIES: dict[str, Series] = {
         {"YOLOv3": "vhr10-yolov3", "SSD, Inception-like": "vhr10-ssd-inception",
          "RetinaNet": "vhr10-retinanet", "Faster R-CNN": "vhr10-faster-rcnn",
          "Faster R-CNN+++": "vhr10-faster-rcnn-plus-pyramid",
-         "Modified Faster R-CNN": "vhr10-remote-turned"},
+         "Modified Faster R-CNN": "vhr10-remote-turned",
+         "Modified Faster R-CNN, not turned": "vhr10-remote-balanced"},
     ),
     **{
         f"remote-{data}": Series(
@@ -354,12 +414,30 @@ SERIES: dict[str, Series] = {
         )
         for data, changes in ADDED.items()
     },
+    "turns": Series(
+        "Ways to turn pictures, with the other changes for remote sensing (vhr10).",
+        {"not at all": "vhr10-remote-balanced",
+         "always, box of the turned box": "vhr10-remote-turned",
+         "every other, box of the turned box": "vhr10-remote-half",
+         "always, box of the turned ellipse": "vhr10-remote-ellipse",
+         "by right angles alone": "vhr10-remote-quarter"},
+    ),
     "backbones": Series(
-        "Backbones from random weights, and from ImageNet's, with all five changes (vhr10).",
-        {"EfficientNet-Lite0, ImageNet": "vhr10-remote-turned",
+        "Backbones from random weights, and from ImageNet's, with all changes but turning (vhr10).",
+        {"EfficientNet-Lite0, ImageNet": "vhr10-remote-balanced",
          "EfficientNet-Lite0": "vhr10-remote-lite0", "ResNet-18": "vhr10-remote-resnet18",
-         "ResNet-50": "vhr10-remote-resnet50",
          "Inception-v2, half as wide": "vhr10-remote-inception"},
     ),
+    **{
+        f"mtgan-{data}": Series(
+            f"Small boxes judged again, and what larger tiles bring ({data}).",
+            {"the detector alone": base, "judged again": f"{data}-mtgan-plain",
+             "judged again, bicubic x4": f"{data}-mtgan-bicubic",
+             "judged again, generated x4 (SOD-MTGAN)": f"{data}-mtgan-generated",
+             "tiles at twice the scale": f"{base}-twice",
+             "tiles at four times the scale": f"{base}-four-times"},
+        )
+        for data, base in BASES.items()
+    },
 }  # fmt: skip
 """Every series, by name."""

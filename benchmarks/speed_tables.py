@@ -196,5 +196,7 @@ def inference_table(report: dict[str, Any]) -> str:
     for row in rows:
         speed = row["tiles_per_second"]
         ratio = f"{speed / peer[row['method']]:.2f}" if row["system"] == "foveate" else ""
-        lines.append([row["method"], row["system"], row["by"], f"{speed:.1f}", ratio])
-    return markdown(["method", "system", "by", "tiles a second", "over torchvision"], sorted(lines))
+        boxes = f"{row['boxes_per_tile']:.0f}" if "boxes_per_tile" in row else "-"
+        lines.append([row["method"], row["system"], row["by"], boxes, f"{speed:.1f}", ratio])
+    head = ["method", "system", "by", "boxes a tile", "tiles a second", "over torchvision"]
+    return markdown(head, sorted(lines))

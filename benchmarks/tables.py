@@ -344,6 +344,11 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "article-claims": article(article_tables.claims_table),
     "article-classes": article(article_tables.classes_table, "focal-classes"),
     **{f"article-{name}": article(article_tables.series_table, name) for name in SERIES},
+    **{
+        f"article-{name}": article(article_tables.refiner_table, name)
+        for name in SERIES
+        if name.startswith("mtgan-")
+    },
     "article-remote-classes": article(article_tables.series_classes_table, "remote-vhr10"),
     "article-agreement": article(article_tables.agreement_table),
 }

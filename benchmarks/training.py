@@ -46,6 +46,7 @@ PEERS = ("yolo11n", "yolo11s")
 WARM_UP = 3
 Batch = tuple[Tensor, list[Targets]]
 System = tuple[dict[str, Any], Callable[[Batch], None]]
+Taught = tuple[nn.Module, Callable[[Batch], None]]
 
 
 def recipe_for(method: str, precision: str, size: int, batch: int, steps: int) -> Recipe:
@@ -64,18 +65,31 @@ def recipe_for(method: str, precision: str, size: int, batch: int, steps: int) -
 
 def ours(method: str, precision: str, size: int, batch: int, classes: int) -> System:
     """A trainer of this library."""
+    model, step = our_steps(method, precision, size, batch, classes)
+    tile = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    return row("foveate", method, precision) | extent(model, tile), step
+
+
+def torchvision(method: str, precision: str, size: int, classes: int) -> System:
+    """A plain loop around torchvision's model."""
+    model, step = torchvision_steps(method, precision, size, classes)
+    tile = [torch.zeros(3, size, size)]
+    return row("torchvision", method, precision) | extent(model, tile), step
+
+
+def our_steps(method: str, precision: str, size: int, batch: int, classes: int) -> Taught:
+    """One of our models, and its step."""
     trainer = Trainer(recipe_for(method, precision, size, batch, 10**6), classes)
     trainer.start()
 
     def step(data: Batch) -> None:
         trainer.step(100, *data).total.item()
 
-    tile = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-    return row("foveate", method, precision) | extent(trainer.model, tile), step
+    return trainer.model, step
 
 
-def torchvision(method: str, precision: str, size: int, classes: int) -> System:
-    """A plain loop around torchvision's model, with its weights in channels last."""
+def torchvision_steps(method: str, precision: str, size: int, classes: int) -> Taught:
+    """One of torchvision's models, its weights in channels last, and a step."""
     model = MODELS[method](size, classes).train().to(memory_format=torch.channels_last)
     background = BACKGROUND[method]
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
@@ -92,8 +106,7 @@ def torchvision(method: str, precision: str, size: int, classes: int) -> System:
         optimiser.step()
         total.item()
 
-    tile = [torch.zeros(3, size, size)]
-    return row("torchvision", method, precision) | extent(model, tile), step
+    return model, step
 
 
 @torch.no_grad()

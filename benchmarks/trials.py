@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,22 @@ from foveate.evaluation import (
     read_predictions,
     to_coco_results,
 )
+from foveate.export.held_out import judge_held_out
 from foveate.export.onnx import export_run, load_run
+from foveate.export.refiner import export_refiner, load_refiner_run
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.pipeline import ImageResult
 from foveate.inference.settings import Options, run_settings, runner
 from foveate.structures import Dataset, Detections, Sample
 from foveate.tiling.pyramid import Pyramid, plan_pyramid
 from foveate.training.loop import FACTS, train
+from foveate.training.mtgan import MtganRecipe, train_refiner
 from foveate.training.recipe import Recipe, load_recipe
 from foveate.training.validate import LEAST_SCORE, validate
 
+BINS = SizeBins("article", ("tiny", *SIZE_BINS["coco"].labels), ((0, 16), *SIZE_BINS["coco"].sides))
+"""COCO's, and what is below 16 px."""
+MODEL = "model.onnx"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -51,6 +57,7 @@ class Scale:
         tile: Side of a tile, network pixels, in training and at test.
         seeds: A training for each.
         settings: Further settings of all recipes.
+        refiner: Settings of a refiner's recipe.
         compared: Tiles of the pictures on which the AP of torch and of the runtime are set side by
             side; the first picture at least.
         pitch: Everything is learned on so many rendered pictures; 0 takes the trial's own data.
@@ -62,17 +69,27 @@ class Scale:
     tile: int
     seeds: tuple[int, ...]
     settings: Mapping[str, Any]
+    refiner: Mapping[str, Any] = field(default_factory=dict)
     compared: int = 3000
     pitch: int = 0
 
 
 SHORT = {"optimiser": {"warmup": 40, "ema": 0.99}, "save_every": 50}
 TINY = {"method": {"backbone": {"weights": "none"}, "max_detections": 50}}
+SMALL_CROPS = {"crops": {"size": 64}, "batch_size": 16}
 SCALES = {
-    "smoke": Scale("smoke", 3, 2, 128, (0,), SHORT | TINY, compared=1, pitch=2),
-    "cpu": Scale("cpu", 400, 8, 256, (0,), SHORT),
-    "gpu": Scale("gpu", 2500, 16, 384, (0, 1, 2), {"optimiser": {"warmup": 100, "ema": 0.998}}),
-}
+    "smoke": Scale(
+        "smoke", 3, 2, 128, (0,), SHORT | TINY,
+        {"crops": {"size": 16, "least_score": 0.0, "hard_score": 0.0, "real_side": 0.25},
+         "pretrain": 2, "iterations": 3, "batch_size": 4,
+         "discriminator": {"backbone": {"weights": "none", "strides": (4,)}}},
+        compared=1, pitch=2,
+    ),
+    "cpu": Scale("cpu", 400, 8, 256, (0,), SHORT,
+                 SMALL_CROPS | {"pretrain": 200, "iterations": 600, "ema": 0.99}),
+    "gpu": Scale("gpu", 2500, 16, 384, (0, 1, 2), {"optimiser": {"warmup": 100, "ema": 0.998}},
+                 {"crops": {"size": 128}, "batch_size": 64, "pretrain": 1000, "iterations": 4000}),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,7 +146,7 @@ class Workshop:
         anew: bool = False,
         trials: Mapping[str, Trial] = TRIALS,
         showings: Mapping[str, Showing] = SHOWINGS,
-        bins: SizeBins = SIZE_BINS["coco"],
+        bins: SizeBins = BINS,
     ) -> None:
         self.scale, self.data, self.runs = scale, data, runs / scale.name
         self.trials, self.showings, self.bins = trials, showings, bins
@@ -152,12 +169,20 @@ class Workshop:
     def trained(self, name: str, seed: int) -> Path:
         """The run folder of a trial, with its model file; trained now or before."""
         trial, out = self.trials[name], self._folder(name, seed)
-        if not (out / "model.onnx").is_file():
+        if not (out / MODEL).is_file():
+            base = self.trained(trial.base, seed) if trial.base else None
             started = time.perf_counter()
-            recipe = recipe_of(name, self.scale, self.trials)
-            recipe = recipe.model_copy(update={"seed": seed})
-            train(recipe, self.splits(trial)[0], out)
-            export_run(out, out / "model.onnx")
+            labels = self.splits(trial)[0]
+            if base is None:
+                recipe = recipe_of(name, self.scale, self.trials).model_copy(update={"seed": seed})
+                train(recipe, labels, out)
+                export_run(out, out / MODEL)
+            else:
+                refiner = refiner_of(name, self.scale, self.trials).model_copy(
+                    update={"seed": seed}
+                )
+                train_refiner(refiner, base, labels, out)
+                export_refiner(out, out / MODEL)
             print(f"{name}: trained in {time.perf_counter() - started:.0f} s", flush=True)
         return out
 
@@ -168,7 +193,11 @@ class Workshop:
         held_out = self.held_out(self.trials[showing.trial])
         path = out / f"{name}.json"
         if not path.is_file():
-            self._show(out, held_out, showing, path)
+            base = self.trials[showing.trial].base
+            if base:
+                refining = showing.options | Options(refine=out / MODEL)
+                showing = replace(showing, options=refining)
+            self._show(self.trained(base, seed) if base else out, held_out, showing, path)
         kept = json.loads(path.read_text())
         found = read_predictions(out / f"{name}-found.json", held_out)
         return Shown(held_out, found, kept)
@@ -185,7 +214,11 @@ class Workshop:
         """Of a training: parameters, seconds, and AP by torch and by the runtime side by side."""
         path = self.trained(name, seed) / "trial.json"
         if not path.is_file():
-            facts = self._facts(name, self.trained(name, seed), self.shown(name, seed))
+            run = self.trained(name, seed)
+            if self.trials[name].base:
+                facts = self._refiner_facts(name, run, self.trained(self.trials[name].base, seed))
+            else:
+                facts = self._facts(name, run, self.shown(name, seed))
             write_atomically(path, json.dumps(facts).encode())
         return dict(json.loads(path.read_text()))
 
@@ -214,12 +247,24 @@ class Workshop:
             "anchors": json.loads((run / FACTS).read_text()).get("anchors"),
         }
 
+    def _refiner_facts(self, name: str, run: Path, base: Path) -> dict[str, Any]:
+        held_out = self.held_out(self.trials[name])
+        model, info = load_refiner_run(run)
+        with (run / "log.csv").open(encoding="utf-8") as log:
+            rows = list(csv.DictReader(log))
+        return {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "train_seconds": float(rows[-1]["time"]) - float(rows[0]["time"]),
+            "held_out": judge_held_out(run, base, held_out).figures,
+            "recipe": info.recipe,
+        }
+
     def _folder(self, name: str, seed: int) -> Path:
         return self.runs / f"{name}-{seed}"
 
     def _show(self, run: Path, held_out: Dataset, showing: Showing, path: Path) -> None:
         """Detect in every held-out picture; write detections, scores and times."""
-        detector = OnnxDetector(run / "model.onnx", threads=os.cpu_count() or 1)
+        detector = OnnxDetector(run / MODEL, threads=os.cpu_count() or 1)
         settings = run_settings(detector, showing.options | Options(threshold=LEAST_SCORE))
         looks = list(self.looks(detector, showing, held_out))
         found = {look.sample.image_id: look.result.detections for look in looks}
@@ -270,6 +315,12 @@ def first_pictures(dataset: Dataset, recipe: Recipe, most_tiles: int) -> Dataset
         if tiles <= most_tiles:
             kept = number
     return replace(dataset, samples=dataset.samples[:kept])
+
+
+def refiner_of(name: str, scale: Scale, trials: Mapping[str, Trial] = TRIALS) -> MtganRecipe:
+    """The recipe of a refiner's trial at a scale."""
+    values = laid_over(laid_over({"name": name}, scale.refiner), trials[name].settings)
+    return MtganRecipe.from_dict(values, origin=name)
 
 
 def recipe_of(name: str, scale: Scale, trials: Mapping[str, Trial] = TRIALS) -> Recipe:

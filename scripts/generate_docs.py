@@ -50,9 +50,15 @@ def page(title: str, *parts: str) -> str:
 def cli_page() -> str:
     """Every command's help, as a terminal of 100 columns shows it."""
     parts = []
-    for command in ("", *COMMANDS):
+    for command in documented_commands():
         parts += [f"## foveate {command}".rstrip(), f"```text\n{help_of(command)}\n```"]
     return page("Command line", CLI_INTRODUCTION, *parts)
+
+
+def documented_commands() -> list[str]:
+    """The command line as a whole, each command, and what has flags of its own within one."""
+    within = {"train": ["train mtgan"]}
+    return ["", *(one for name in COMMANDS for one in (name, *within.get(name, ())))]
 
 
 def help_of(command: str) -> str:
@@ -94,6 +100,14 @@ def method_files() -> dict[str, str]:
     assert table is not None, "models/__init__.py has no METHODS"
     pairs = zip(table.keys, table.values, strict=True)
     return {ast.literal_eval(key): module_of[ast.unparse(row)] for key, row in pairs if key}
+
+
+def refining_page() -> str:
+    """The page of the refiner, with every key of its recipe in its place."""
+    parts = []
+    for path, settings in walk_settings("foveate.training.mtgan", "MtganRecipe"):
+        parts += [f"### {path}", settings_table(settings)] if path else [settings_table(settings)]
+    return with_block("refining.md", "\n\n".join(parts))
 
 
 def models_page() -> str:
@@ -228,7 +242,8 @@ CLI_INTRODUCTION = paragraph("""
 """)
 METHODS_INTRODUCTION = paragraph("""
     A recipe names one of these under `method`. `[S]` marks what was read in a paper or its
-    authors' code, `[D]` what is our choice.
+    authors' code, `[D]` what is our choice. What judges the small boxes of any of them once more,
+    SOD-MTGAN, stands in [refining](refining.md).
 """)
 RECIPES_INTRODUCTION = paragraph("""
     A recipe is a YAML file with these keys; each has a default but those that say *needed*. On the
@@ -250,6 +265,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "methods.md": methods_page,
     "bundled-models.md": models_page,
     "recipes.md": recipes_page,
+    "refining.md": refining_page,
     "evaluation.md": evaluation_page,
     "model-file.md": model_file_page,
     "foreign-models.md": foreign_page,

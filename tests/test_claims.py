@@ -22,7 +22,7 @@ def everything(showing: str) -> dict[str, Any]:
     shown = SHOWINGS[showing]
     trial = TRIALS[shown.trial]
     return {
-        "recipe": trial.recipe, "data": trial.data, **leaves(trial.settings),
+        "recipe": trial.recipe, "data": trial.data, "base": trial.base, **leaves(trial.settings),
         **({"options": shown.options} if shown.options else {}),
     }  # fmt: skip
 
@@ -32,6 +32,8 @@ def test_treatment_and_control_differ_in_what_the_claim_says_alone(name: str) ->
     claim = CLAIMS[name]
     a, b = everything(claim.control), everything(claim.treatment)
     different = [key for key in a.keys() | b.keys() if a.get(key) != b.get(key)]
+    if b["base"] and b["base"] == SHOWINGS[claim.control].trial:
+        different = ["a refiner of what the control finds"]
     assert len(different) == claim.changes
 
 
@@ -116,6 +118,22 @@ def test_classes_of_a_series_are_in_columns_the_hardest_first() -> None:
     head, rows = article_tables.series_classes_table(shown, "remote-vhr10")
     assert head == ["class", *names]
     assert rows == [["tank", *["0.250"] * len(names)], ["ship", *["0.500"] * len(names)]]
+
+
+def test_refiner_table_has_what_its_judge_and_generator_do() -> None:
+    shown = report()
+    figures = {"told_right": 0.875, "psnr_bicubic": 30.0, "psnr_generated": 31.5,
+               "ssim_bicubic": 0.75, "ssim_generated": 0.5}  # fmt: skip
+    row = {"AP": 0.25, "AP_small": 0.125, "cpu_seconds_per_image": 0.5}
+    forms = ("plain", "bicubic", "generated")
+    shown["showings"] |= {f"vhr10-mtgan-{form}": [row] for form in forms}
+    shown["trials"] |= {f"vhr10-mtgan-{form}": [{"held_out": figures}] for form in forms}
+    _, rows = article_tables.refiner_table(shown, "mtgan-vhr10")
+    near = {row[0]: row[-3:] for row in rows}
+    assert near["the detector alone"] == ["-", "-", "-"]
+    assert near["judged again"] == ["0.875", "-", "-"]
+    assert near["judged again, bicubic x4"] == ["0.875", "30.0", "0.750"]
+    assert near["judged again, generated x4 (SOD-MTGAN)"] == ["0.875", "31.5", "0.500"]
 
 
 def test_agreement_table_says_how_far_apart() -> None:

@@ -44,9 +44,9 @@ def test_generated_page_is_fresh(name: str) -> None:
     assert written == generate_docs.PAGES[name](), f"docs/{name} is stale; run make docs"
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", generate_docs.documented_commands())
 def test_cli_reference_is_fresh(command: str) -> None:
-    if command == "train":
+    if command.startswith("train"):
         pytest.importorskip("torch", reason="its flags are the recipe's", exc_type=ImportError)
     written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     heading = f"## foveate {command}".rstrip()
@@ -58,7 +58,9 @@ def test_cli_reference_is_fresh(command: str) -> None:
 
 def test_cli_reference_has_every_command() -> None:
     written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert re.findall(r"^## foveate (\w+)$", written, re.MULTILINE) == list(COMMANDS)
+    found = re.findall(r"^## foveate ?(.*)$", written, re.MULTILINE)
+    assert found == generate_docs.documented_commands()
+    assert set(found) > set(COMMANDS)
 
 
 def words(said: str) -> list[str]:

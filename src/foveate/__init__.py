@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foveate.api import FlippedDetector, Result, detect, detect_all, load
+    from foveate.api import FlippedDetector, Result, detect, detect_all, load, load_refiner
     from foveate.api.video import VideoResult, detect_video
     from foveate.errors import FoveateError, UsageError
     from foveate.structures import Detections
@@ -33,6 +33,7 @@ __all__ = [
     "detect_all",
     "detect_video",
     "load",
+    "load_refiner",
 ]
 
 # Imported at first use, so that `import foveate` stays fast (PEP 562).
@@ -47,6 +48,7 @@ _HOMES = {
     "detect_all": "foveate.api",
     "detect_video": "foveate.api.video",
     "load": "foveate.api",
+    "load_refiner": "foveate.api",
 }
 
 

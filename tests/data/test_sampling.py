@@ -67,6 +67,30 @@ def test_an_object_mostly_outside_is_ignored_not_taught() -> None:
         assert (sides > 8.9).all()
 
 
+def test_boxes_turned_by_any_angle_stay_in_the_tile() -> None:
+    draw = sampler(300, 200, AugmentConfig(any_turn=1.0, quarter_turn=0), keep_visible=0.3)
+    drawn, at_edge = 0, 0
+    for i in range(40):
+        tile = draw(i)
+        boxes = np.concatenate([tile.boxes, tile.ignore])
+        assert (boxes >= 0).all()
+        assert (boxes <= 96).all()
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        drawn += len(boxes)
+        at_edge += int(((boxes == 0) | (boxes == 96)).any(axis=1).sum())
+    assert drawn > at_edge > 20
+
+
+def test_a_class_of_one_object_is_drawn_and_no_picture_is_drawn_for_ever() -> None:
+    box = np.array([[0, 0, 5, 5]], np.float32)
+    labelled = [Annotations(box, np.array([int(i == 0)]), np.array([False])) for i in range(400)]
+    samples = [Sample(Path("none.png"), i, 60, 60, a) for i, a in enumerate(labelled)]
+    dataset = Dataset("one", ("common", "single"), (1, 2), tuple(samples))
+    factors = repeat_factors(dataset, 0.5)
+    assert factors[0] == pytest.approx(np.sqrt(0.5 * 400))
+    assert (factors[1:] == 1).all()
+
+
 def test_cache_is_bounded_and_does_not_change_tiles() -> None:
     dataset, image = scene(300, 200)
     many = Dataset("many", dataset.class_names, (1, 2), dataset.samples * 5)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from foveate.errors import FoveateError
-from foveate.export.onnx import check_parity, model_bytes
+from foveate.export.onnx import check_parity, model_bytes, require_alike
 from foveate.models import METHODS, Method, MethodConfig, Targets
 from foveate.training.recipe import Recipe, load_recipe, shipped_recipes
 from foveate.training.validate import TorchDetector
@@ -232,6 +232,23 @@ def test_exported_file_gives_what_torch_gives_and_a_changed_one_does_not(variant
             parameter.mul_(1.05)
     with pytest.raises(FoveateError, match=r"differs? from torch"):
         check_parity(method, content, recipe, pictures)
+
+
+def test_no_more_boxes_may_differ_than_near_ties_decide() -> None:
+    left, nought = np.arange(0, 1000, 10, dtype=np.float32), np.zeros(100, np.float32)
+    boxes = np.stack([left, nought, left + 8, nought + 8], axis=1)[None]
+    scores, labels = np.linspace(0.9, 0.4, 100, dtype=np.float32)[None], np.zeros((1, 100), int)
+    wanted = [boxes, scores, labels]
+    moved = boxes.copy()
+    moved[0, :2] += 3
+    require_alike([moved, scores, labels], wanted, 0.3, near_ties=0.03)
+    with pytest.raises(FoveateError, match="a box differs from torch by 3 px"):
+        require_alike([moved, scores, labels], wanted, 0.3, near_ties=0.0)
+    moved[0, 2:4] += 3
+    with pytest.raises(FoveateError, match="a box differs"):
+        require_alike([moved, scores, labels], wanted, 0.3, near_ties=0.03)
+    with pytest.raises(FoveateError, match=r"a score differs from torch by 0\.01"):
+        require_alike([boxes, scores - 0.01, labels], wanted, 0.3, near_ties=0.03)
 
 
 def test_balanced_classes_count_the_same_however_few_their_objects() -> None:

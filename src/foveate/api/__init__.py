@@ -24,7 +24,8 @@ from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.onnx_file import read_metadata
 from foveate.inference.pipeline import OnTiles
 from foveate.inference.profile import Profile
-from foveate.inference.settings import Options, model_info, run_settings, runner
+from foveate.inference.refine import OnnxRefiner
+from foveate.inference.settings import Options, class_names_of, run_settings, runner
 from foveate.structures import Detector, ImageSource
 
 __all__ = [
@@ -33,11 +34,13 @@ __all__ = [
     "ForeignDetector",
     "LibraryDetector",
     "OnnxDetector",
+    "OnnxRefiner",
     "Options",
     "Result",
     "detect",
     "detect_all",
     "load",
+    "load_refiner",
 ]
 
 
@@ -77,6 +80,20 @@ def load(
     return OnnxDetector(path, threads)
 
 
+def load_refiner(path: str | Path, threads: int | None = None) -> OnnxRefiner:
+    """Load a refiner of small boxes, for the option `refine`.
+
+    Args:
+        path: A file made by ``foveate train mtgan``.
+        threads: Boxes judged side by side; None takes one a processor. Results do not depend on it.
+
+    Raises:
+        FoveateError: If there is no such file, or it is no refiner.
+        UsageError: If `threads` is below 1.
+    """
+    return OnnxRefiner(Path(path), threads)
+
+
 def detect(
     source: str | Path | ImageSource | Any, detector: Detector, **options: Unpack[Options]
 ) -> Result:
@@ -88,7 +105,8 @@ def detect(
             `detect_all`.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         **options: `tile`, `overlap`, `scale`, `scales`, `scale_sides`, `full_image`, `plain`,
-            `merge`, `threshold`, `batch_size`, `bands`, `value_range`, `stabilise`, as `Options`
+            `merge`, `threshold`, `batch_size`, `bands`, `value_range`, `stabilise`, `refine`, as
+            `Options`
             describes them; each is the model's or the picture's own by default.
 
     Raises:
@@ -143,12 +161,6 @@ def detect_all(
     done = detect_folder(paths, opened, run, on_failure or _raise, in_flight, on_tiles)
     names = class_names_of(detector)
     return (Result.of(found, source, names) for _, source, found in done)
-
-
-def class_names_of(detector: Detector) -> tuple[str, ...]:
-    """What a detector's labels mean: from its model file, else its `class_names`, else empty."""
-    info = model_info(detector)
-    return info.class_names if info else tuple(getattr(detector, "class_names", ()))
 
 
 def _open(source: Any, reading: Reading) -> ImageSource:

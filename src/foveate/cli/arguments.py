@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
@@ -21,6 +22,7 @@ from foveate.merge.config import MergeMethod
 
 if TYPE_CHECKING:
     from foveate.inference.model_info import ModelInfo
+    from foveate.inference.refine import OnnxRefiner
     from foveate.structures import Detector
 
 T = TypeVar("T")
@@ -167,6 +169,7 @@ class RunFlags:
         classes: Names that another tool's file lacks: a,b,c; a text file; coco or coco-91.
         bands: Which bands of a picture to show, in the model's order; 3,2,1 for many satellites.
         value_range: Values shown as black and as white, 0:10000; or percentiles, 2%:98%.
+        refine: Judge small boxes once more, with a file that 'foveate train mtgan' made.
     """
 
     tile: Pixels = None
@@ -184,6 +187,7 @@ class RunFlags:
     classes: ClassNames = None
     bands: Bands = None
     value_range: Values = None
+    refine: OptionalFile = None
 
     def load(self, model: str) -> tuple[Detector, ModelInfo]:
         """The detector these flags ask for, and what its file says."""
@@ -209,6 +213,7 @@ class RunFlags:
             batch_size=self.batch_size,
             bands=self.bands,
             value_range=self.value_range,
+            refine=None if self.refine is None else _refiner(self.refine, self.threads),
         )
 
 
@@ -233,6 +238,15 @@ class VideoFlags:
 
 VideoOptions = Annotated[VideoFlags, tyro.conf.arg(name="")]
 """The flags without a prefix."""
+
+
+@cache
+def _refiner(path: Path, threads: int | None) -> OnnxRefiner:
+    """A refiner's file, read once."""
+    from foveate.api import load_refiner
+
+    return load_refiner(path, threads)
+
 
 RunOptions = Annotated[RunFlags, tyro.conf.arg(name="")]
 """The flags without a prefix."""

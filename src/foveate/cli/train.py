@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from foveate.cli import train_mtgan
 from foveate.cli.arguments import OptionalFile, OptionalFolder, parse
 from foveate.cli.terminal import note
 from foveate.config import read_yaml
@@ -50,10 +51,14 @@ def can_train() -> bool:
 def main(arguments: Sequence[str]) -> None:
     """Run the command."""
     require_training("train")
+    if arguments and arguments[0] == train_mtgan.NAME:
+        train_mtgan.main(arguments[1:])
+        return
     from foveate.training.recipe import load_recipe, shipped_recipes
 
     if not arguments:
-        raise UsageError(f"say which recipe: {', '.join(shipped_recipes())}, or a YAML file")
+        names = ", ".join([*shipped_recipes(), train_mtgan.NAME])
+        raise UsageError(f"say which recipe: {names}, or a YAML file")
     asked = _parse_by_any(_recipes_of_all_methods(arguments), arguments)
     recipe = load_recipe(asked.recipe)
     if asked.config is not None:
@@ -109,7 +114,11 @@ def _parse(recipe: Recipe, arguments: Sequence[str]) -> Any:
     """The command's own flags, and every setting of the recipe as a flag."""
     help_of = tyro.conf.arg
     recipe_name = Annotated[
-        str, help_of(metavar="RECIPE", help="A shipped recipe, or a YAML file.")
+        str,
+        help_of(
+            metavar="RECIPE",
+            help="A shipped recipe, or a YAML file; or mtgan, a refiner with flags of its own.",
+        ),
     ]
     data = Annotated[
         Path,

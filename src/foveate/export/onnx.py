@@ -285,7 +285,8 @@ def check_parity(
             cells decides which is the peak.
 
     Raises:
-        FoveateError: If a confident box differs by more than 0.1 px or a score by more than 1e-3.
+        FoveateError: If a confident box differs by more than 0.1 px or a score by more than 1e-3,
+            but for the share that may hang on near-ties (`Method.near_ties`).
     """
     import onnxruntime  # type: ignore[import-untyped]
 
@@ -302,21 +303,38 @@ def check_parity(
             wanted = method.decode(method(torch.from_numpy(images)))
         found = session.run(None, {"images": images})
         reference = [part.numpy() for part in wanted]
-        _check_boxes(found, reference, least_score)
-        _check_boxes(reference, found, least_score)
+        require_alike(found, reference, least_score, method.near_ties)
+        require_alike(reference, found, least_score, method.near_ties)
 
 
-def _check_boxes(found: list[np.ndarray], wanted: list[np.ndarray], least_score: float) -> None:
-    """Each confident box of `found` has its like in `wanted`: same label, place and score."""
+def require_alike(
+    found: list[np.ndarray], wanted: list[np.ndarray], least_score: float, near_ties: float
+) -> None:
+    """See that each confident box of `found` has its like in `wanted`: label, place and score.
+
+    Args:
+        found: Boxes, scores and labels, as `Decoded` has them.
+        wanted: Likewise.
+        least_score: Boxes below it are not compared.
+        near_ties: Share of a tile's confident boxes that may have none.
+
+    Raises:
+        FoveateError: If more have none; it says how far the first is off.
+    """
     for boxes, scores, labels, *reference in zip(*found, *wanted, strict=True):
         # Where all K rows are used, a near-tie decides which box is the last.
         least = max(least_score, scores.min() + 2 * SCORE_TOLERANCE)
-        for row in np.flatnonzero(scores > least):
+        confident = np.flatnonzero(scores > least)
+        wrong = []
+        for row in confident:
             alike = reference[2] == labels[row]
             gaps = np.abs(reference[0][alike] - boxes[row]).max(axis=1)
             gap = gaps.min(initial=np.inf)
             if gap > BOX_TOLERANCE:
-                raise FoveateError(f"export: a box differs from torch by {gap:.2g} px")
+                wrong.append(f"a box differs from torch by {gap:.2g} px")
+                continue
             error = abs(reference[1][alike][gaps.argmin()] - scores[row])
             if error > SCORE_TOLERANCE:
-                raise FoveateError(f"export: a score differs from torch by {error:.2g}")
+                wrong.append(f"a score differs from torch by {error:.2g}")
+        if len(wrong) > near_ties * len(confident):
+            raise FoveateError(f"export: {wrong[0]}")

@@ -24,6 +24,8 @@ METADATA_KEY = "foveate"
 SCHEMA_VERSION = 1
 COLOURS = 3
 """Channels of a picture as every source gives it: red, green and blue."""
+REFINER = "refiner"
+"""`kind` of a file that is no detector, but judges what one finds."""
 
 
 class Measured(Config):

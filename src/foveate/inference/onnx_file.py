@@ -10,11 +10,13 @@ import json
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from foveate.config import Config
 from foveate.errors import FoveateError
-from foveate.inference.model_info import METADATA_KEY, SCHEMA_VERSION, ModelInfo
+from foveate.inference.model_info import METADATA_KEY, REFINER, SCHEMA_VERSION, ModelInfo
 
+C = TypeVar("C", bound=Config)
 Buffer: TypeAlias = memoryview
 
 _MODEL_GRAPH, _MODEL_METADATA = 7, 14
@@ -53,19 +55,37 @@ def read_model_info(path: str | Path) -> ModelInfo:
     """Read and check the metadata of a model file made by ``foveate export``.
 
     Raises:
+        FoveateError: As `read_record`, and if the file is no detector.
+    """
+    path = Path(path)
+    values = read_record(path)
+    if values.get("kind") == REFINER:
+        raise FoveateError(
+            f"{path}: a refiner, which judges what a detector finds: give it with --refine, "
+            "and the detector with --model"
+        )
+    info = record_as(ModelInfo, values, path)
+    if not info.class_names:
+        raise FoveateError(f"{path}: invalid metadata: class_names is empty; export it again")
+    if len(info.mean) != info.channels or len(info.std) != info.channels:
+        raise FoveateError(
+            f"{path}: invalid metadata: mean and std need {info.channels} values, one a channel"
+        )
+    return info
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What a file made by foveate says of itself, as plain data of the version that is read here.
+
+    Raises:
         FoveateError: As `read_metadata`, and if the file carries no foveate metadata, or metadata
             of another version.
     """
-    path = Path(path)
     metadata = read_metadata(path)
     if METADATA_KEY not in metadata:
         raise FoveateError(f"{path}: an ONNX model without foveate's metadata")
-    return _parse_info(path, metadata[METADATA_KEY])
-
-
-def _parse_info(path: Path, text: str) -> ModelInfo:
     try:
-        values = json.loads(text)
+        values = json.loads(metadata[METADATA_KEY])
     except ValueError:
         raise FoveateError(f"{path}: its foveate metadata is not JSON; export it again") from None
     version = values.get("schema_version") if isinstance(values, dict) else None
@@ -74,17 +94,19 @@ def _parse_info(path: Path, text: str) -> ModelInfo:
             f"{path}: its metadata has schema version {version!r} and this foveate reads "
             f"{SCHEMA_VERSION}; export the model again, or update foveate"
         )
+    return dict(values)
+
+
+def record_as(kind: type[C], values: dict[str, Any], path: Path) -> C:
+    """The record of a file, checked.
+
+    Raises:
+        FoveateError: If a value cannot be.
+    """
     try:
-        info = ModelInfo.from_dict(values, origin="metadata")
+        return kind.from_dict(values, origin="metadata")
     except FoveateError as error:
         raise FoveateError(f"{path}: invalid {error}; export it again") from None
-    if not info.class_names:
-        raise FoveateError(f"{path}: invalid metadata: class_names is empty; export it again")
-    if len(info.mean) != info.channels or len(info.std) != info.channels:
-        raise FoveateError(
-            f"{path}: invalid metadata: mean and std need {info.channels} values, one a channel"
-        )
-    return info
 
 
 def _walk_file(path: Path) -> tuple[dict[str, str], set[str]]:

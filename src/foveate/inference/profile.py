@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-STAGES = ("decode", "tiles", "network", "boxes", "merge", "write")
+STAGES = ("decode", "tiles", "network", "boxes", "merge", "refine", "write")
 """In the order data flows; they run at the same time, in threads of their own."""
 
 
@@ -18,10 +18,12 @@ class Profile:
         wall: Seconds since it was made, until `stop`.
         busy: Seconds that each stage worked, summed over threads; of the network, the seconds in
             which it worked on at least one tile.
+        refined: Boxes that a refiner judged once more.
     """
 
     def __init__(self) -> None:
         self.busy = dict.fromkeys(STAGES, 0.0)
+        self.refined = 0
         self.wall = 0.0
         self._began = time.perf_counter()
         self._lock = Lock()
@@ -37,6 +39,11 @@ class Profile:
         finally:
             with self._lock:
                 self.busy[name] += time.perf_counter() - began
+
+    def count_refined(self, boxes: int) -> None:
+        """A refiner judged so many boxes of a picture."""
+        with self._lock:
+            self.refined += boxes
 
     def network_begins(self) -> None:
         """A batch was handed to the network; others may be with it."""

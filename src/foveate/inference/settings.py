@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypedDict, get_args
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from foveate.inference.layers import StillSource
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.pipeline import ImageResult, OnTiles, detect_image
 from foveate.inference.profile import Profile
+from foveate.inference.refine import OnnxRefiner, RefiningRunner
 from foveate.merge.config import MergeConfig, MergeMethod
 from foveate.structures import Detector, ImageSource
 from foveate.tiling import Pyramid, TilePlan
@@ -51,6 +53,8 @@ class Options(TypedDict, total=False):
         value_range: Values shown as black and as white; or text, such as ``2%:98%``.
         stabilise: How earlier frames are aligned for a model that sees motion: a row of
             `ALIGNMENTS`, or ``none``.
+        refine: Judge small boxes once more: a file made by ``foveate train mtgan``, or what
+            `foveate.load_refiner` gives, which need not be read again for every picture.
     """
 
     tile: int | None
@@ -66,6 +70,7 @@ class Options(TypedDict, total=False):
     bands: Sequence[int] | None
     value_range: tuple[float, float] | str | None
     stabilise: str | None
+    refine: str | Path | OnnxRefiner | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class RunSettings:
         batch_size: Tiles a call; None takes as many as keep the detector busy.
         reading: Which bands and values of a picture are shown.
         motion: The motion channels that the model sees beside the picture; None for none.
+        refiner: Judges small boxes once more.
     """
 
     plan: TilePlan
@@ -93,6 +99,7 @@ class RunSettings:
     batch_size: int | None
     reading: Reading
     motion: MotionConfig | None = None
+    refiner: OnnxRefiner | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What decides the result, as plain data."""
@@ -104,6 +111,7 @@ class RunSettings:
             "bands": self.reading.bands,
             "value_range": str(self.reading.values) if self.reading.values else None,
             "motion": self.motion.model_dump(mode="json") if self.motion else None,
+            "refiner": self.refiner.info.recipe_hash if self.refiner else None,
         }
 
     def __str__(self) -> str:
@@ -115,13 +123,19 @@ class RunSettings:
             scale = _scale_in_words(plan, self.pyramid)
             also = ", and the whole picture" if plan.full_image else ""
             tiles = f"tiles of {plan.size} px overlapping {plan.overlap_pixels} px{scale}{also}"
-        return f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
+        text = f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
+        if self.refiner is None:
+            return text
+        info = self.refiner.info
+        return f"{text}, boxes below {info.small:g} px judged once more by {info.name}"
 
 
 def runner(detector: Detector, settings: RunSettings, profile: Profile | None = None) -> Runner:
     """`detect_image` with everything settled but the picture.
 
-    A model that sees motion is shown that nothing moves, for a picture is no video.
+    A model that sees motion is shown that nothing moves, for a picture is no video. With a refiner,
+    what the detector is less sure of takes part, too, down to the least score that the refiner has
+    learned: it can raise a box above the threshold.
     """
     run = frame_runner(detector, settings, profile)
     return run if settings.motion is None else partial(_still, run, settings.motion)
@@ -131,18 +145,25 @@ def frame_runner(
     detector: Detector, settings: RunSettings, profile: Profile | None = None
 ) -> Runner:
     """The same for the frames of a video, which come with the channels that the model sees."""
-    return partial(
+    least, refiner = settings.score_threshold, settings.refiner
+    if refiner is not None:
+        least = min(least, refiner.info.least_score)
+    profile = profile or Profile()
+    run = partial(
         detect_image,
         detector=detector,
         plan=settings.plan,
         pyramid=settings.pyramid,
         merge=settings.merge,
-        score_threshold=settings.score_threshold,
+        score_threshold=least,
         size_multiple=settings.size_multiple,
         padding=settings.padding,
         batch_size=settings.batch_size,
         profile=profile,
     )
+    if refiner is None:
+        return run
+    return RefiningRunner(run, refiner, settings.score_threshold, profile)
 
 
 def _still(
@@ -195,7 +216,26 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
         batch_size=batch_size,
         reading=reading_of(options),
         motion=_motion(info, options.get("stabilise")),
+        refiner=_refiner(detector, options.get("refine")),
     )
+
+
+def class_names_of(detector: Detector) -> tuple[str, ...]:
+    """What a detector's labels mean: from its model file, else its `class_names`, else empty."""
+    info = model_info(detector)
+    return info.class_names if info else tuple(getattr(detector, "class_names", ()))
+
+
+def _refiner(detector: Detector, asked: str | Path | OnnxRefiner | None) -> OnnxRefiner | None:
+    """The refiner asked for, which must be of the detector's classes."""
+    if asked is None:
+        return None
+    info = model_info(detector)
+    if info is not None and info.motion is not None:
+        raise UsageError(f"refine: {info.name} sees motion, and a refiner judges still crops")
+    refiner = asked if isinstance(asked, OnnxRefiner) else OnnxRefiner(Path(asked))
+    refiner.require_classes(class_names_of(detector))
+    return refiner
 
 
 def plan_options(plan: TilePlan) -> Options:

@@ -1,5 +1,10 @@
 """Label assignment and loss functions."""
 
+from foveate.losses.adversarial import (
+    discriminator_accuracy,
+    discriminator_loss,
+    generator_loss,
+)
 from foveate.losses.boxes import paired_iou_and_giou
 from foveate.losses.focal import FocalConfig, focal_loss, gaussian_focal_loss
 from foveate.losses.gaussian import Assignment, assign_gaussian
@@ -14,8 +19,11 @@ __all__ = [
     "MatchingConfig",
     "PriorGrid",
     "assign_gaussian",
+    "discriminator_accuracy",
+    "discriminator_loss",
     "focal_loss",
     "gaussian_focal_loss",
+    "generator_loss",
     "hardest",
     "match_anchors",
     "match_priors",

@@ -54,6 +54,8 @@ class Method(nn.Module, ABC):
         suppression: Of two boxes of one class that overlap by this IoU, the runtime keeps the
             better; None where the candidates are one an object, and K the most boxes of a tile.
         max_detections: Most boxes a tile can give in the end.
+        near_ties: Share of a tile's boxes that may hang on a choice within the network, such as of
+            the better of two proposals that are all but equal: rounding can decide it otherwise.
         mean: Per channel, of pixel values in ``[0, 1]``.
         std: Per channel.
     """
@@ -64,6 +66,7 @@ class Method(nn.Module, ABC):
     candidates: int
     suppression: float | None = None
     max_detections: int
+    near_ties: float = 0.0
     mean: tuple[float, ...]
     std: tuple[float, ...]
 

@@ -105,6 +105,8 @@ class TwoStage(AnchoredMethod):
         finest: Stride of the finest pooled map, network pixels.
     """
 
+    near_ties = 0.02
+
     def __init__(
         self,
         config: RegionConfig,

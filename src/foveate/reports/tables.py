@@ -174,7 +174,9 @@ def profile_lines(profile: Profile) -> str:
     """Where the time of a run went, a line a stage."""
     rows = [
         f"  {name:<8} {seconds:8.2f} s {100 * seconds / profile.wall:5.0f} %"
+        + (_each(seconds, profile.refined) if name == "refine" else "")
         for name, seconds in profile.busy.items()
+        if name != "refine" or profile.refined
     ]
     idle = profile.wall - profile.busy["network"]
     return "\n".join(
@@ -186,9 +188,13 @@ def profile_lines(profile: Profile) -> str:
     )
 
 
-def counted(count: int, noun: str) -> str:
+def _each(seconds: float, boxes: int) -> str:
+    return f"  {counted(boxes, 'box', 'boxes')}, {1000 * seconds / boxes:.2f} ms each"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
     """A number and its noun, in the plural unless it is one."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def figure(value: float) -> str:

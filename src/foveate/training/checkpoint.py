@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,13 +14,14 @@ from foveate.config import write_atomically
 from foveate.errors import FoveateError
 
 CHECKPOINT = "checkpoint.safetensors"
+OPTIMISER = "optimiser"
 
 
 def save_checkpoint(
     path: Path,
     model: nn.Module,
     average: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: Mapping[str, torch.optim.Optimizer],
     facts: dict[str, str],
 ) -> None:
     """Write everything needed to go on exactly where this step ended, atomically.
@@ -28,13 +30,14 @@ def save_checkpoint(
         path: The file.
         model: Weights under ``model.``.
         average: Their moving average, under ``average.``.
-        optimiser: State under ``optimiser.INDEX.NAME``.
+        optimisers: By the prefix that each one's state goes under, as ``PREFIX.INDEX.NAME``.
         facts: Strings for the header: iteration, method, recipe hash.
     """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
+    for prefix, optimiser in optimisers.items():
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"{prefix}.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         write_atomically(path, save(whole, metadata=facts))
@@ -65,11 +68,13 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[cut:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back the state that `save_checkpoint` wrote."""
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], prefix: str = OPTIMISER
+) -> None:
+    """Put back the state that `save_checkpoint` wrote under `prefix`."""
     parameters = [one for group in optimiser.param_groups for one in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in part(tensors, "optimiser").items():
+    for name, value in part(tensors, prefix).items():
         index, _, key = name.partition(".")
         if value.shape == parameters[int(index)].shape:
             # In the order of the parameter's own memory, which a fused optimiser goes by.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import time
@@ -24,6 +23,7 @@ from foveate.structures import Dataset
 from foveate.training.anchors import in_words, resolve_anchors, suitability
 from foveate.training.checkpoint import (
     CHECKPOINT,
+    OPTIMISER,
     part,
     read_checkpoint,
     restore_optimiser,
@@ -32,6 +32,7 @@ from foveate.training.checkpoint import (
 from foveate.training.depthwise import widen_depthwise
 from foveate.training.ema import MovingAverage
 from foveate.training.loader import Part, batches, training_splits
+from foveate.training.log import append_row
 from foveate.training.processes import (
     agreed,
     is_first,
@@ -262,7 +263,7 @@ class _Run:
         if done % 10 == 0 or done == self.recipe.iterations:
             row = {"iteration": done, "seconds": round(time.monotonic() - self.started, 1)}
             values = {name: round(value.item(), 5) for name, value in losses.items()}
-            _append_row(self.out / "log.csv", row | values)
+            append_row(self.out / "log.csv", row | values)
             for name, value in values.items():
                 self.writer.add_scalar(f"loss/{name}", value, done)
             if not self.progress.console.is_terminal and done % 50 == 0:
@@ -274,7 +275,8 @@ class _Run:
                 "recipe": self.recipe.fingerprint(),
             }
             path = self.out / CHECKPOINT
-            save_checkpoint(path, self.model, self.average.model, self.optimiser, facts)
+            optimisers = {OPTIMISER: self.optimiser}
+            save_checkpoint(path, self.model, self.average.model, optimisers, facts)
 
     def record(self, done: int, held_out: Part, device: torch.device) -> None:
         """Validate the averaged weights and add the result to ``validation.json``."""
@@ -353,15 +355,6 @@ def _stop_unless_finite(done: Step, step: int, out: Path) -> None:
         f"{what} is {value.item()} at iteration {step}; the checkpoint before it is in "
         f"{out}. Try a lower --optimiser.learning-rate, or --precision 32-true"
     )
-
-
-def _append_row(path: Path, row: dict[str, float]) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def _moved(targets: Targets, device: torch.device) -> Targets:
