@@ -350,6 +350,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
         if name.startswith("mtgan-")
     },
     "article-remote-classes": article(article_tables.series_classes_table, "remote-vhr10"),
+    "article-turns-classes": article(article_tables.series_classes_table, "turns"),
     "article-agreement": article(article_tables.agreement_table),
 }
 

@@ -58,10 +58,11 @@ def _judge(flags: Any, out: Path) -> None:
     from foveate.reports.refiner import Enlarged, refiner_sections
     from foveate.training.loader import training_splits
 
-    _, held_out = training_splits(flags.data)
-    if held_out is None:
+    _, part = training_splits(flags.data)
+    if part is None:
         note(f"{flags.data} has no 'val' part: nothing is held out to judge the refiner by")
         return
+    held_out = part.dataset
     judged = judge_held_out(out, flags.base, held_out)
     write_atomically(out / _FIGURES, json.dumps(judged.figures, indent=1).encode())
     names = (*judged.class_names, "no object")

@@ -15,7 +15,9 @@ measured:
 4. balanced sampling [S]: pictures of rare classes are drawn more often, which is the recipe's
    `sampling.repeat_below`;
 5. rotation by any angle, boxes recomputed [S]: the recipe's `augment.any_turn`, with
-   `augment.turned_box: corners` for w' = w|cos| + h|sin| [D].
+   `augment.turned_box: corners` for w' = w|cos| + h|sin| [D]. The shipped recipe turns by right
+   angles alone, which keep boxes exact: by any angle a box grows with what is not in it, and that
+   cost more than it brought (docs/article.md).
 
 What of a wider region lies beyond the tile is empty to the head [D]. The rest is as in
 `faster-rcnn`.

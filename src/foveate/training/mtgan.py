@@ -160,7 +160,7 @@ def train_refiner(
     """
     if (out / CHECKPOINT).is_file() and not resume:
         raise UsageError(f"{out} holds a run already: choose another --out, or let it resume")
-    train_set, _ = training_splits(data)
+    train_set = training_splits(data)[0].dataset
     with Progress() as progress:
         task = progress.add_task("crops", total=len(train_set))
         mined = mine(base, train_set, recipe.crops, out / _CROPS,
