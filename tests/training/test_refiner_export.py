@@ -58,7 +58,7 @@ def test_parity_is_really_checked(exported: dict[str, tuple[Path, Path]]) -> Non
     content = exported["bicubic"][1].read_bytes()
     check_refiner_parity(model, info, content)
     with torch.no_grad():
-        model.discriminator.box.bias += 0.1
+        model.discriminator.box.bias.add_(0.1)
     with pytest.raises(FoveateError, match="a box differs from torch"):
         check_refiner_parity(model, info, content)
 

@@ -10,10 +10,15 @@ from typing import Unpack
 
 import numpy as np
 
-from foveate.api import class_names_of
 from foveate.data.video import VideoReader
 from foveate.inference.gate import MotionGate
-from foveate.inference.settings import Options, RunSettings, frame_runner, run_settings
+from foveate.inference.settings import (
+    Options,
+    RunSettings,
+    class_names_of,
+    frame_runner,
+    run_settings,
+)
 from foveate.inference.tracking import NO_TRACK, TrackConfig, Tracker
 from foveate.inference.video import FrameResult, VideoDetector
 from foveate.structures import Detections, Detector, IntArray, UInt8Image
