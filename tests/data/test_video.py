@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -314,7 +315,10 @@ def test_a_killed_process_leaves_a_video_that_plays(tmp_path: Path) -> None:
         "time.sleep(1); os.kill(os.getpid(), 9)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "out.mp4")]
-    assert subprocess.run(command, check=False, timeout=120).returncode == -9
+    tests = os.pathsep.join(sys.path)  # video_files is among the tests
+    environment = os.environ | {"PYTHONPATH": tests}
+    done = subprocess.run(command, check=False, timeout=120, env=environment)
+    assert done.returncode == -9
     part = tmp_path / "out.part.mp4"
     with VideoReader(part) as reader:
         read, said = _read_until_error(reader)
