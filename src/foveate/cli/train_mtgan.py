@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from foveate.cli.arguments import OptionalFile, OptionalFolder, parse
-from foveate.cli.terminal import note
+from foveate.cli.terminal import note, progress
 from foveate.config import write_atomically
 from foveate.errors import FoveateError
 
@@ -63,7 +63,8 @@ def _judge(flags: Any, out: Path) -> None:
         note(f"{flags.data} has no 'val' part: nothing is held out to judge the refiner by")
         return
     held_out = part.dataset
-    judged = judge_held_out(out, flags.base, held_out)
+    with progress("held-out pictures", len(held_out)) as step:
+        judged = judge_held_out(out, flags.base, held_out, lambda done, total: step())
     write_atomically(out / _FIGURES, json.dumps(judged.figures, indent=1).encode())
     names = (*judged.class_names, "no object")
     crops = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,20 +56,26 @@ class HeldOut:
     figures: dict[str, float]
 
 
-def judge_held_out(run: Path, base: Path, dataset: Dataset) -> HeldOut:
+def judge_held_out(
+    run: Path,
+    base: Path,
+    dataset: Dataset,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> HeldOut:
     """Mine held-out pictures as in training, and look at what the refiner makes of the crops.
 
     Args:
         run: The refiner's run folder; the crops are kept there.
         base: The detector that it was trained on.
         dataset: Labelled pictures that neither has learned from.
+        progress: Called with pictures mined and in all.
 
     Raises:
         FoveateError: As `mine`, and if `run` holds no run.
     """
     model, _ = load_refiner_run(run)
     recipe = MtganRecipe.from_yaml(run / RECIPE)
-    mined = mine(base, dataset, recipe.crops, run / _CACHE)
+    mined = mine(base, dataset, recipe.crops, run / _CACHE, progress)
     crops = mined.crops
     parts = [_judge(model, crops, at) for at in range(0, len(crops), _BATCH)]
     if not parts:

@@ -16,6 +16,7 @@ from pydantic import Field
 from foveate.config import Config
 from foveate.data.camera import GreyImage
 from foveate.data.motion import to_grey
+from foveate.inference.layers import SourceView
 from foveate.inference.tile_memory import TileMemory
 from foveate.structures import FloatArray, ImageSource, Tile, UInt8Image
 
@@ -116,7 +117,7 @@ class MotionGate:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GatedSource:
+class GatedSource(SourceView):
     """A frame as a source that has nothing to look at where its gate is shut.
 
     Attributes:
@@ -126,21 +127,6 @@ class GatedSource:
 
     source: ImageSource
     gate: MotionGate
-
-    @property
-    def name(self) -> str:
-        """As the frame's."""
-        return self.source.name
-
-    @property
-    def width(self) -> int:
-        """Pixels."""
-        return self.source.width
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-        return self.source.height
 
     @property
     def memory(self) -> TileMemory:

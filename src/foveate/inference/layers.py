@@ -43,21 +43,15 @@ class LayeredSource:
         return self.layers[y1:y2, x1:x2]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StillSource:
-    """A picture that is no part of a video, with channels that say that nothing moves.
+class SourceView:
+    """A source seen through something: name and size are those of `source`."""
 
-    Attributes:
-        source: The picture, which may be larger than memory.
-        motion: The channels that the model sees.
-    """
-
+    __slots__ = ()
     source: ImageSource
-    motion: MotionConfig
 
     @property
     def name(self) -> str:
-        """As the picture's."""
+        """For messages."""
         return self.source.name
 
     @property
@@ -69,6 +63,19 @@ class StillSource:
     def height(self) -> int:
         """Pixels."""
         return self.source.height
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StillSource(SourceView):
+    """A picture that is no part of a video, with channels that say that nothing moves.
+
+    Attributes:
+        source: The picture, which may be larger than memory.
+        motion: The channels that the model sees.
+    """
+
+    source: ImageSource
+    motion: MotionConfig
 
     @property
     def geo(self) -> object:
