@@ -140,7 +140,8 @@ def differences(
         a, b = workshop.shown(control, seed), workshop.shown(treatment, seed)
         names = a.dataset.class_names
         wanted = metrics or [*METRICS, *(f"AP@{name}" for name in names if len(names) > 1)]
-        told = paired_bootstrap(a.dataset, a.found, b.found, wanted, workshop.bins)
+        groups = workshop.groups(a.dataset)
+        told = paired_bootstrap(a.dataset, a.found, b.found, wanted, workshop.bins, groups=groups)
         for metric, one in told.items():
             plain = one.to_dict()
             found.setdefault(metric, []).append([plain["value"], plain["low"], plain["high"]])

@@ -20,28 +20,24 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from article import Report, differences
 from claims import Showing, Trial, laid_over
-from trials import ROOT, SHORT, TINY, Look, Scale, Workshop
+from clip_trials import ClipWorkshop
+from trials import ROOT, SHORT, TINY, Scale, Workshop
 
-from foveate.data.formats.coco_video import Clip, load_clips
-from foveate.data.images import load_image
-from foveate.data.motion import MOTION, MotionStream
+from foveate.data.formats.coco_video import Clip
+from foveate.data.motion import MOTION
 from foveate.data.pitch import PitchConfig, write_dataset
-from foveate.evaluation import SizeBins, bootstrap_interval
+from foveate.evaluation import SizeBins
 from foveate.evaluation.sizes import MAX_SIDE
 from foveate.inference.gate import MotionGate
-from foveate.inference.layers import LayeredSource
-from foveate.inference.onnx_detector import OnnxDetector
-from foveate.inference.settings import Options, frame_runner, run_settings
-from foveate.structures import Dataset, Detections, ImageSource
+from foveate.inference.settings import Options
 from foveate.tiling import TilePlan, plan_tiles
-from foveate.training.validate import LEAST_SCORE
 
 DETECTORS = {"ssd": "ssd", "yolov3": "yolov3", "center-point": "pitch"}
 """Each detector's recipe."""
@@ -57,8 +53,6 @@ WIDTH, HEIGHT = 2560, 1440
 FAR_SIDE = 28
 """Side, √area in pixels of a picture 2560 wide, up to which a player is far: about the median."""
 TEST_SEED = 1000
-GATED_FRAMES = 6
-"""Frames that the gate has seen when the scored one comes."""
 AUGMENT = {"any_turn": 0.0, "quarter_turn": 0.0, "turned_box": "corners", "paste": 0.5,
            "scale_low": 0.8, "scale_high": 1.25}  # fmt: skip
 SMOKE = ("center-point", NO_MOTION, "difference")
@@ -159,8 +153,10 @@ def showings(scale: PitchScale) -> dict[str, Showing]:
     return found
 
 
-class PitchWorkshop(Workshop):
+class PitchWorkshop(ClipWorkshop):
     """Trains on rendered matches and shows others, one frame of each."""
+
+    metrics = METRICS
 
     def __init__(self, scale: PitchScale, runs: Path, *, anew: bool = False) -> None:
         side = FAR_SIDE * scale.width / WIDTH
@@ -189,47 +185,13 @@ class PitchWorkshop(Workshop):
             files.append(folder / "annotations.json")
         return files[0], files[1]
 
-    def held_out(self, trial: Trial) -> Dataset:
-        """The last frame of every held-out match."""
-        last = {clip.samples[-1].image_id for clip in self.clips(trial)}
-        dataset = super().held_out(trial)
-        return replace(dataset, samples=tuple(s for s in dataset.samples if s.image_id in last))
+    def scored(self, clip: Clip) -> list[int]:
+        """The last frame of every match."""
+        return [len(clip) - 1]
 
-    def looks(self, detector: OnnxDetector, showing: Showing, held_out: Dataset) -> Iterable[Look]:
-        """The last frame of every match, after those that motion and gate want."""
-        clips = load_clips(self.splits(self.trials[showing.trial])[1])
-        list(self._looks(detector, showing, clips[:1]))  # a warm-up
-        return self._looks(detector, showing, clips)
-
-    def _looks(
-        self, detector: OnnxDetector, showing: Showing, clips: Sequence[Clip]
-    ) -> Iterable[Look]:
-        settings = run_settings(detector, showing.options | Options(threshold=LEAST_SCORE))
-        run, motion = frame_runner(detector, settings), settings.motion
-        for clip in clips:
-            stream = None if motion is None else MotionStream(motion)
-            gate = MotionGate() if isinstance(showing, GatedShowing) else None
-            before = max(motion.frames_before if motion else 0, GATED_FRAMES if gate else 0)
-            *earlier, last = clip.samples[-before - 1 :]
-            for sample in earlier:
-                image = load_image(sample.path)
-                channels = None if stream is None else stream.push(image)
-                if gate is not None:
-                    run(gate.over(LayeredSource.of(sample.path.name, image, channels)))
-            image = load_image(last.path)
-            wall, cpu = time.perf_counter(), time.process_time()
-            channels = None if stream is None else stream.push(image)
-            source: ImageSource = LayeredSource.of(last.path.name, image, channels)
-            result = run(source if gate is None else gate.over(source))
-            yield Look(last, result, time.perf_counter() - wall, time.process_time() - cpu)
-
-    def row(self, held_out: Dataset, found: Mapping[int, Detections]) -> dict[str, Any]:
-        """The usual scores, and the metrics of this benchmark, each with its interval."""
-        told = bootstrap_interval(held_out, found, METRICS, self.bins)
-        own = {metric: one.to_dict() for metric, one in told.items()}
-        return super().row(held_out, found) | {
-            metric: [one["value"], one["low"], one["high"]] for metric, one in own.items()
-        }
+    def gate(self, showing: Showing) -> MotionGate | None:
+        """Of a gated showing."""
+        return MotionGate() if isinstance(showing, GatedShowing) else None
 
 
 class PitchReport(Report):

@@ -22,6 +22,7 @@ from foveate.data.images import open_image
 from foveate.data.pitch import PitchConfig, write_dataset
 from foveate.evaluation import (
     SIZE_BINS,
+    Groups,
     SizeBins,
     evaluate_detections,
     read_predictions,
@@ -205,6 +206,10 @@ class Workshop:
     def held_out(self, trial: Trial) -> Dataset:
         """The pictures that nothing was learned from, labelled."""
         return load_dataset(self.splits(trial)[1])
+
+    def groups(self, held_out: Dataset) -> Groups | None:
+        """What is drawn as a whole for the intervals; None for each picture by itself."""
+        return None
 
     def clips(self, trial: Trial) -> tuple[Clip, ...]:
         """Of which the held-out pictures are frames."""

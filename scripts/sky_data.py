@@ -7,7 +7,8 @@ that ``FOVEATE_DATA`` names and writes one data set of both: ``train.json``, ``v
 ``images``; and of each alone ``sky-visible-val.json`` and the like. Clips keep their split.
 Consecutive frames are nearly alike, hence every k-th. With ``--before 3`` the three frames before
 each are written, too, as clips to learn motion from: with lags of 1 and 3, training draws those
-frames alone that have three before them, which are the same k-th ones.
+frames alone that have three before them, which are the same k-th ones. With ``--moving`` the clips
+of moving cameras are written as well, of which nothing is to be learned.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SETS = ("sky-visible", "sky-ir")
 SPLITS = {"train": 8, "val": 16}
 """Every so manieth frame."""
+MOVING = "moving"
 
 
 def frames(clip: Path, wanted: set[int]) -> Iterator[tuple[int, UInt8Image]]:
@@ -48,7 +50,7 @@ def stills(source: Path, split: str, every: int, out: Path, before: int = 0) -> 
 
     Args:
         source: Folder of the set.
-        split: `train` or `val`.
+        split: `train`, `val` or `moving`.
         every: Which frames.
         out: Where ``images`` are written to.
         before: So many frames before each as well; then the labels have `videos`.
@@ -111,9 +113,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--before", type=int, default=0, help="frames before each, for motion")
+    parser.add_argument("--every", type=int, nargs=2, default=[*SPLITS.values()],
+                        metavar=tuple(SPLITS), help="of the frames, for either split")  # fmt: skip
+    parser.add_argument("--moving", action="store_true", help="moving cameras, too, as val")
     args = parser.parse_args()
     data = Path(os.environ.get("FOVEATE_DATA", ROOT.parent / "shared" / "data"))
-    for split, every in SPLITS.items():
+    apart = dict(zip(SPLITS, args.every, strict=True))
+    for split, every in (apart | ({MOVING: args.every[1]} if args.moving else {})).items():
         parts = {name: stills(data / name, split, every, args.out, args.before) for name in SETS}
         both = joined(parts.values())
         for name, part in {"": both, **parts}.items():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from evaluation_data import dataset_of, detections, labelled, random_case
 
@@ -127,3 +128,27 @@ def test_draws_are_with_replacement() -> None:
     assert draws.shape == (50, 30)
     assert (draws.sum(axis=1) == 30).all()
     assert (draws.max(axis=1) > 1).all()
+
+
+def test_groups_are_drawn_whole() -> None:
+    groups = np.array([0, 0, 1, 2, 2, 2])
+    draws = module.draw_pictures(6, 50, seed=1, groups=groups)
+    assert (draws[:, 0] == draws[:, 1]).all()
+    assert (draws[:, 3] == draws[:, 5]).all()
+    assert (draws[:, [0, 2, 3]].sum(axis=1) == 3).all()
+    assert len(module.draw_pictures(6, 50, seed=1, groups=np.zeros(6, np.int64))) == 0
+
+
+def test_the_interval_of_copies_is_that_of_one_each_if_they_are_a_group() -> None:
+    # Half of 20 objects are found; each picture stands five times.
+    box = (10.0, 10.0, 20.0, 20.0)
+    once = dataset_of(*[labelled(box)] * 20)
+    copied = dataset_of(*[labelled(box)] * 100)
+    found = {i: detections(box, scores=[0.5]) for i in range(1, 11)}
+    found_copied = {i: detections(box, scores=[0.5]) for i in range(1, 101) if (i - 1) % 20 < 10}
+    original = {i: (i - 1) % 20 for i in range(1, 101)}
+    one = bootstrap_interval(once, found, ("AR",))["AR"]
+    grouped = bootstrap_interval(copied, found_copied, ("AR",), groups=original)["AR"]
+    alone = bootstrap_interval(copied, found_copied, ("AR",))["AR"]
+    assert (grouped.low, grouped.high) == pytest.approx((one.low, one.high))
+    assert alone.high - alone.low < 0.6 * (one.high - one.low)

@@ -7,7 +7,7 @@ from foveate.evaluation.average_precision import (
     Scores,
     evaluate_detections,
 )
-from foveate.evaluation.bootstrap import Interval, bootstrap_interval, paired_bootstrap
+from foveate.evaluation.bootstrap import Groups, Interval, bootstrap_interval, paired_bootstrap
 from foveate.evaluation.comparison import Comparison, Difference, compare_predictions
 from foveate.evaluation.curves import (
     BestThreshold,
@@ -38,6 +38,7 @@ __all__ = [
     "Difference",
     "ErrorCounts",
     "ErrorTypes",
+    "Groups",
     "ImageOutcomes",
     "Interval",
     "Match",

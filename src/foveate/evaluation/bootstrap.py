@@ -8,15 +8,15 @@ fifth too narrow.)
 
 The interval is the percentile interval. It is too narrow where pictures are few (fewer than
 about 20) or resemble each other (frames of a clip, one flight), since it takes them as
-independent.
+independent: then whole groups of them must be drawn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from foveate.evaluation.tables import Tables, flatten
 from foveate.structures import Dataset, Detections, IntArray
 
 Floats = NDArray[np.float64]
+
+Groups: TypeAlias = Mapping[int, Hashable]
+"""Image id to what a picture shares with others, such as the name of its clip."""
 
 _IOU_ROWS = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6), "AR": slice(None)}
 
@@ -71,6 +74,7 @@ def bootstrap_interval(
     seed: int = 0,
     level: float = 0.95,
     max_detections: int = MAX_DETECTIONS,
+    groups: Groups | None = None,
 ) -> dict[str, Interval]:
     """Interval of each metric over resampled pictures.
 
@@ -84,11 +88,14 @@ def bootstrap_interval(
         seed: Of the resampling; the same seed draws the same pictures.
         level: Share of the resamples inside the interval.
         max_detections: As for `evaluate_detections`.
+        groups: Drawn as a whole; each picture by itself if not given.
 
     Raises:
         UsageError: If a metric is unknown, or as `evaluate_detections`.
     """
-    values = resampled_figures(dataset, [predictions], metrics, bins, repeats, seed, max_detections)
+    values = resampled_figures(
+        dataset, [predictions], metrics, bins, repeats, seed, max_detections, groups
+    )
     return {
         name: interval_of(column, level) for name, column in zip(metrics, values[0].T, strict=True)
     }
@@ -104,6 +111,7 @@ def paired_bootstrap(
     seed: int = 0,
     level: float = 0.95,
     max_detections: int = MAX_DETECTIONS,
+    groups: Groups | None = None,
 ) -> dict[str, Interval]:
     """Interval of ``b - a`` for each metric, both scored on the same resampled pictures.
 
@@ -119,12 +127,13 @@ def paired_bootstrap(
         seed: Of the resampling.
         level: Share of the resamples inside the interval.
         max_detections: As for `evaluate_detections`.
+        groups: As for `bootstrap_interval`.
 
     Raises:
         UsageError: As `bootstrap_interval`.
     """
     runs = [predictions_a, predictions_b]
-    a, b = resampled_figures(dataset, runs, metrics, bins, repeats, seed, max_detections)
+    a, b = resampled_figures(dataset, runs, metrics, bins, repeats, seed, max_detections, groups)
     return {
         name: interval_of(column, level) for name, column in zip(metrics, (b - a).T, strict=True)
     }
@@ -249,10 +258,12 @@ def resampled_figures(
     repeats: int,
     seed: int,
     max_detections: int,
+    groups: Groups | None = None,
 ) -> list[Floats]:
     """For each run ``(1 + repeats, metrics)``; row 0 is the pictures as they are."""
     wanted = parse_metrics(metrics, bins, dataset.class_names)
-    draws = draw_pictures(len(dataset), repeats, seed)
+    numbers = None if groups is None else _numbered(dataset, groups)
+    draws = draw_pictures(len(dataset), repeats, seed, numbers)
     results = []
     for predictions in runs:
         tables = flatten(dataset, predictions, max_detections)
@@ -267,20 +278,39 @@ def size_areas(bins: SizeBins) -> dict[str, tuple[float, float]]:
     return {WHOLE: EVERY_AREA, **dict(zip(bins.labels, bins.areas, strict=True))}
 
 
-def draw_pictures(images: int, repeats: int, seed: int) -> IntArray:
+def _numbered(dataset: Dataset, groups: Groups) -> IntArray:
+    """The number of each picture's group, from 0, in the order of ids."""
+    names = [groups[image_id] for image_id in sorted(s.image_id for s in dataset.samples)]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
+
+
+def draw_pictures(
+    images: int, repeats: int, seed: int, groups: IntArray | None = None
+) -> IntArray:
     """How often each picture, in the order of ids, counts in each resample, ``(repeats, I)``.
 
-    No resamples of a single picture: it would always give itself, which would pass for certainty.
+    No resamples of a single picture or group: it would always give itself, which would pass for
+    certainty.
+
+    Args:
+        images: I.
+        repeats: Resamples.
+        seed: Of the drawing.
+        groups: ``(I,)``, the number of each picture's group, from 0: as many groups are drawn as
+            there are, each with all of its pictures. Each picture is one of its own if not given.
 
     Raises:
         UsageError: If `repeats` is below 1.
     """
     if repeats < 1:
         raise UsageError(f"repeats: expected at least 1, got {repeats}")
+    groups = np.arange(images) if groups is None else groups
+    count = int(groups.max(initial=-1)) + 1
     rng = np.random.default_rng(seed)
     draws = [
-        np.bincount(rng.integers(0, images, images), minlength=images)
-        for _ in range(repeats if images > 1 else 0)
+        np.bincount(rng.integers(0, count, count), minlength=count)[groups]
+        for _ in range(repeats if count > 1 else 0)
     ]
     return np.array(draws, np.int64).reshape(-1, images)
 
