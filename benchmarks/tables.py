@@ -20,6 +20,7 @@ from typing import Any
 
 import article_tables
 import pitch_tables
+import sky_tables
 import speed_tables
 from claims import SERIES
 from markdown_tables import markdown
@@ -296,15 +297,17 @@ def article(
     return table, "article-cpu.json"
 
 
-def match(
-    make: Callable[[dict[str, Any]], tuple[list[str], article_tables.Rows]], part: str
+def clips(
+    make: Callable[[dict[str, Any]], tuple[list[str], article_tables.Rows]],
+    part: str,
+    source: str = "pitch-cpu.json",
 ) -> tuple[Callable[[dict[str, Any]], str], str]:
-    """A row of `TABLES` from a function of `pitch_tables`, once its part is measured."""
+    """A row of `TABLES` on clips, once its part of the results is measured."""
 
     def table(report: dict[str, Any]) -> str:
         return markdown(*make(report)) if report[part] else NOT_MEASURED + "\n"
 
-    return table, "pitch-cpu.json"
+    return table, source
 
 
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
@@ -320,9 +323,11 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "sky-outcomes": (outcomes_table, "sky.json"),
     "pitch": (accuracy_table, "pitch.json"),
     "pitch-outcomes": (outcomes_table, "pitch.json"),
-    "match-modes": match(pitch_tables.modes_table, "detectors"),
-    "match-gate": match(pitch_tables.gate_table, "detectors"),
-    "match-motion": match(pitch_tables.motion_table, "motion"),
+    "match-modes": clips(pitch_tables.modes_table, "detectors"),
+    "match-gate": clips(pitch_tables.gate_table, "detectors"),
+    "match-motion": clips(pitch_tables.motion_table, "motion"),
+    "sky-motion": clips(sky_tables.fixed_table, "fixed", "sky-motion-cpu.json"),
+    "sky-moving": clips(sky_tables.moving_table, "moving", "sky-motion-cpu.json"),
     "merge": (speed_tables.merge_table, "merge.json"),
     "merge-brief": (speed_tables.brief_merge_table, "merge.json"),
     "merge-cases": (speed_tables.cases_table, "merge.json"),

@@ -1,0 +1,57 @@
+"""Tables of what `benchmarks/sky_motion.py` measured, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from article_tables import Rows, difference, figure, verdict
+from sky_motion import LONG, MODES, SETS
+
+WORDS = {
+    "none": "none",
+    "difference": "difference to 1 and 3 frames before",
+    LONG: "difference to 5 and 15 frames before",
+    "mog2": "mixture of Gaussians",
+    "median": "difference to the running median",
+    "grey-stack": "three grey frames",
+}
+"""Each mode."""
+
+
+def fixed_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
+    """What each mode finds in clips of fixed cameras, and by how much more than none."""
+    head = ["clips", "motion", "AP", "below 16 px", "AP small", "AP medium", "difference of AP",
+            "of AP small", "gains"]  # fmt: skip
+    rows = []
+    for data in SETS:
+        for mode in MODES:
+            judged = report["fixed"].get(f"{data}-{mode}")
+            if judged is not None:
+                rows.append([data, WORDS[mode], *_row(report, judged, "AP_medium")])
+    return head, rows
+
+
+def moving_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
+    """What the same models find where the camera moves, plainly and aligned."""
+    head = ["clips", "motion", "frames", "AP", "below 16 px", "AP small", "difference of AP",
+            "of AP small", "gains"]  # fmt: skip
+    rows = []
+    for data in SETS:
+        for mode in MODES:
+            for ending, how in (("", "as they are"), ("-aligned", "aligned")):
+                judged = report["moving"].get(f"{data}-{mode}-moving{ending}")
+                if judged is not None:
+                    rows.append([data, WORDS[mode], how, *_row(report, judged)])
+    return head, rows
+
+
+def _row(report: Mapping[str, Any], judged: Mapping[str, Any], *more: str) -> list[str]:
+    seeds = report["showings"][judged["showing"]]
+    metrics = ("AP", "AP_tiny", "AP_small", *more)
+    figures = [figure([{m: row[m][0]} for row in seeds], m) for m in metrics]
+    apart = judged["minus_none"]
+    if not apart:
+        return [*figures, "-", "-", "-"]
+    told = [difference(apart[metric]) for metric in ("AP", "AP_small")]
+    return [*figures, *told, verdict(apart["AP_small"], gains=True)]
