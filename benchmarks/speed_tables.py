@@ -200,3 +200,22 @@ def inference_table(report: dict[str, Any]) -> str:
         lines.append([row["method"], row["system"], row["by"], boxes, f"{speed:.1f}", ratio])
     head = ["method", "system", "by", "boxes a tile", "tiles a second", "over torchvision"]
     return markdown(head, sorted(lines))
+
+
+def video_table(report: dict[str, Any]) -> str:
+    """What decoding, drawing and encoding add to inference."""
+    head = ["frames shown", "tiles a frame", "the command: s a frame", "inference alone",
+            "the command over it"]  # fmt: skip
+    frames = report["frames"]
+    return markdown(
+        head,
+        [
+            [
+                row["way"],
+                str(row["tiles"]),
+                *(f"{row[f'{name}_seconds'] / frames:.3f}" for name in ("command", "inference")),
+                f"{row['ratio']:.3f}",
+            ]
+            for row in report["overhead"]
+        ],
+    )

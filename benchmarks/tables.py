@@ -34,6 +34,7 @@ PAGES = (
     "docs/foreign-models.md",
     "docs/inspect.md",
     "docs/rasters.md",
+    "docs/video.md",
 )
 NOT_MEASURED = "*Not measured yet.*"
 PLACE = re.compile(r"(<!-- table:(?P<name>[\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -345,6 +346,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "raster": (speed_tables.raster_table, "pipeline.json"),
     "start": (speed_tables.start_table, "start.json"),
     "training": (speed_tables.training_table, "training.json"),
+    "video": (speed_tables.video_table, "video.json"),
     "inference": (speed_tables.inference_table, "inference.json"),
     "article-claims": article(article_tables.claims_table),
     "article-classes": article(article_tables.classes_table, "focal-classes"),

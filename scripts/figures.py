@@ -60,6 +60,17 @@ def scale_figure() -> str:
     return standalone(lines, x, Axis("AP", low=0), marks)
 
 
+def memory_figure() -> str:
+    """Memory of a long video's run against frames done; empty so far."""
+    path = RESULTS / "video.json"
+    lines = []
+    if path.is_file():
+        memory = json.loads(path.read_text(encoding="utf-8"))["memory"]
+        frames, used = (np.array(memory[name], float) for name in ("frames", "megabytes"))
+        lines.append(Line("foveate detect --track", frames, used))
+    return standalone(lines, Axis("frames done", low=0), Axis("MB in memory", low=0))
+
+
 def _curve(report: dict[str, Any], series: dict[str, Any], size: str, said: str) -> Line:
     points = [(float(label[1:]), key) for label, key in series["showings"].items()]
     values = [
