@@ -122,12 +122,13 @@ def refiner_table(report: Mapping[str, Any], name: str) -> tuple[list[str], Rows
         shown = [figure(seeds, key) for key in ("AP", "AP_small", "AP_tiny")]
         trials = report["trials"].get(SHOWINGS[showing].trial, [])
         judged = [trial["held_out"] for trial in trials if "held_out" in trial]
-        kind = "generated" if showing.endswith("generated") else "bicubic"
+        inputs = TRIALS[SHOWINGS[showing].trial].settings.get("inputs", "generated")
+        kind = "generated" if inputs == "generated" else "bicubic"
         near = [
             f"{fmean(_known(one[key] for one in judged)):.{digits}f}" if judged else "-"
             for key, digits in (("told_right", 3), (f"psnr_{kind}", 1), (f"ssim_{kind}", 3))
         ]
-        if showing.endswith("plain"):
+        if inputs == "plain":
             near[1:] = ["-", "-"]
         rows.append([label, *shown, figure(seeds, "cpu_seconds_per_image"), *near])
     return head, rows

@@ -164,6 +164,15 @@ REFINED = {
 """What the judge of SOD-MTGAN is shown: the method, and its controls."""
 
 
+REMEDIES = {
+    "pixels": {"weights": {"pixels": 100.0}},
+    "unopposed": {"weights": {"adversarial": 0.0}},
+    "relativistic": {"relativistic": True},
+    "both": {"weights": {"pixels": 100.0}, "relativistic": True},
+}
+"""Other ways to train the generator, where its crops are worse than bicubic ones."""
+
+
 def _plus(change: str) -> str:
     return "plain" if change == "none" else f"+ {CHANGES[change].lower()}"
 
@@ -232,7 +241,7 @@ TRIALS: dict[str, Trial] = {
     **{
         f"{data}-mtgan-{name}": Trial("mtgan", data, settings, base)
         for data, base in BASES.items()
-        for name, settings in REFINED.items()
+        for name, settings in (REFINED | (REMEDIES if data == "nuclei" else {})).items()
     },
 }
 """Every training, by name."""
@@ -439,5 +448,13 @@ SERIES: dict[str, Series] = {
         )
         for data, base in BASES.items()
     },
+    "mtgan-remedies": Series(
+        "Other ways to train the generator (nuclei).",
+        {"as in the paper": "nuclei-mtgan-generated",
+         "pixels weigh 100 times as much": "nuclei-mtgan-pixels",
+         "no adversary": "nuclei-mtgan-unopposed",
+         "told from real ones by comparison": "nuclei-mtgan-relativistic",
+         "the first and the third": "nuclei-mtgan-both"},
+    ),
 }  # fmt: skip
 """Every series, by name."""
