@@ -18,7 +18,7 @@ from foveate.inference.gate import MotionGate
 from foveate.inference.layers import LayeredSource
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.settings import Options, frame_runner, run_settings
-from foveate.structures import Dataset, Detections, ImageSource
+from foveate.structures import Dataset, Detections
 from foveate.training.validate import LEAST_SCORE
 
 GATED_FRAMES = 6
@@ -72,12 +72,12 @@ class ClipWorkshop(Workshop):
                 image = load_image(sample.path)
                 channels = None if stream is None else stream.push(image)
                 if gate is not None:
-                    run(gate.over(LayeredSource.of(sample.path.name, image, channels)))
+                    gate.detect(run, LayeredSource.of(sample.path.name, image, channels))
             image = load_image(last.path)
             wall, cpu = time.perf_counter(), time.process_time()
             channels = None if stream is None else stream.push(image)
-            source: ImageSource = LayeredSource.of(last.path.name, image, channels)
-            result = run(source if gate is None else gate.over(source))
+            source = LayeredSource.of(last.path.name, image, channels)
+            result = run(source) if gate is None else gate.detect(run, source)
             yield Look(last, result, time.perf_counter() - wall, time.process_time() - cpu)
 
     def _frames(self, clips: Sequence[Clip]) -> list[tuple[Clip, int]]:

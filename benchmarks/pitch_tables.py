@@ -50,13 +50,14 @@ def motion_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
 
 def gate_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     """What the gate costs and saves, beside all tiles."""
-    head = ["detector", "AP player, less", "AP50 ball, less", "tiles looked at", "times as fast"]
+    head = ["detector", "AP player, less", "AP50 ball, less", "pixels looked at", "times as fast"]
     rows = []
     for detector, judged in report["detectors"].items():
         seeds = [report["showings"][judged["showings"][mode]] for mode in ("4x3", "4x3-gated")]
         slow, quick = (fmean(row["wall_seconds_per_image"] for row in side) for side in seeds)
+        whole, part = (fmean(row["network_pixels_per_image"] for row in side) for side in seeds)
         lost = [difference(judged["gated_minus_all"][m]) for m in ("AP@player", "AP50@ball")]
-        rows.append([detector, *lost, _speed(seeds[1])[0], f"{slow / quick:.1f}"])
+        rows.append([detector, *lost, f"{part / whole:.0%}", f"{slow / quick:.1f}"])
     return head, rows
 
 

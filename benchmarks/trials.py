@@ -307,6 +307,9 @@ def costs(looks: Iterable[Look]) -> dict[str, float]:
         "cpu_seconds_per_image": float(np.mean(cpu)),
         "wall_seconds_per_image": float(np.mean(wall)),
         "tiles_per_image": float(np.mean([len(look.result.tiles) for look in looks])),
+        "network_pixels_per_image": float(
+            np.mean([sum(t.out_width * t.out_height for t in look.result.tiles) for look in looks])
+        ),
         "skipped_tiles_per_image": float(np.mean([look.result.skipped_tiles for look in looks])),
     }
 

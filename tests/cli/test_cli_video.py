@@ -103,7 +103,7 @@ def test_gate_and_stride_and_json(foveate: Call, shelf: Path, clip: Path) -> Non
     said = json.loads(done.out)
     assert said["frames"] == 6
     assert said["skipped_tiles"] > said["tiles"] > 0
-    assert "tiles looked at (" in done.err
+    assert "of all tiles' pixels looked at" in done.err
     assert not Path("out").exists()
 
 

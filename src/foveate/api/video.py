@@ -76,8 +76,7 @@ def detect_video(
         detector: From `load`, or any callable ``images -> list[Detections]``.
         track: Give detections the numbers of their tracks. Those below the threshold are then
             given, too, where a track holds them.
-        gate: On a fixed camera, look again only at tiles in which something changed, or where a
-            track is.
+        gate: On a fixed camera, look again only where something changed, or where a track is.
         stride: Take every so manieth frame.
         on_note: Told what should be known of the run: that the camera moves, what was damaged.
         **options: As for `detect`.

@@ -226,7 +226,7 @@ class VideoFlags:
         ball: With --track: the class of which there is one, its gaps bridged; 'ball' if there is.
         stride: Of a video: look at every so many-th frame.
         stabilise: Align earlier frames, for a model that sees motion, on a camera that moves.
-        gate: Of a video from a fixed camera: look again only at tiles where something changed.
+        gate: Of a video from a fixed camera: look again only where something changed.
     """
 
     track: bool = False

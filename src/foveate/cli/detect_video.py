@@ -158,7 +158,7 @@ class _VideoJob:
         path = out / ANNOTATED / f"{stem}.mp4"
         self._writer = opened.enter_context(VideoWriter(path, rate))
         if self._log.done:
-            gated = "; every tile is looked at once, for the gate" if self._flags.video.gate else ""
+            gated = "; all is looked at once, for the gate" if self._flags.video.gate else ""
             note(f"{len(self._log.done)} frames are done already{gated}")
         return self._log.done
 

@@ -285,9 +285,7 @@ def _numbered(dataset: Dataset, groups: Groups) -> IntArray:
     return np.array([numbers[name] for name in names], np.int64)
 
 
-def draw_pictures(
-    images: int, repeats: int, seed: int, groups: IntArray | None = None
-) -> IntArray:
+def draw_pictures(images: int, repeats: int, seed: int, groups: IntArray | None = None) -> IntArray:
     """How often each picture, in the order of ids, counts in each resample, ``(repeats, I)``.
 
     No resamples of a single picture or group: it would always give itself, which would pass for

@@ -24,7 +24,6 @@ import numpy as np
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.batching import BatchSizer, sizer_for
 from foveate.inference.profile import Profile
-from foveate.inference.tile_memory import TileMemory
 from foveate.inference.trust import trusted
 from foveate.merge import MergeConfig, merge_tiles
 from foveate.structures import (
@@ -128,6 +127,9 @@ def detect_image(
 ) -> ImageResult:
     """Detect objects in one picture.
 
+    A source with a method `choose` is asked which tiles to look at: it is given those of the plan,
+    and the multiple.
+
     The result does not depend on `batch_size`: a tile is shown on the smallest canvas that suits
     the detector, whichever tiles share its batch.
 
@@ -161,6 +163,9 @@ def detect_image(
         if pyramid is None
         else plan_pyramid(*size, plan, pyramid, size_multiple)
     )
+    planned = len(tiles)
+    choose = getattr(source, "choose", None)
+    tiles = tiles if choose is None else choose(tiles, size_multiple)
     start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
     groups = [
         _Group(canvas, iter(alike), _sizer(detector, start, canvas, batch_size))
@@ -172,17 +177,13 @@ def detect_image(
     most = getattr(detector, "max_detections", None)
     capped = 0 if most is None else sum(part.above >= most for part in parts)
     with profile.stage("merge"):
-        shown, known = packer.shown, packer.shown
-        found = [part.detections for part in parts]
-        memory: TileMemory | None = getattr(source, "memory", None)
-        if memory is not None:
-            known, found = memory.completed(tiles, shown, found)
-        tiled = TiledDetections.gather(found, known, size)
+        shown = packer.shown
+        tiled = TiledDetections.gather([part.detections for part in parts], shown, size)
         if pyramid is not None:
-            tiled = trusted(tiled, known, pyramid)
+            tiled = trusted(tiled, shown, pyramid)
         merged = merge_tiles(tiled, merge)
     seconds = time.perf_counter() - started
-    skipped = len(tiles) - len(shown)
+    skipped = max(0, planned - len(shown))
     geo = getattr(source, "geo", None)
     return ImageResult(source.name, *size, merged, shown, seconds, capped, skipped, geo)
 

@@ -109,7 +109,7 @@ class VideoDetector:
         run: Detects in one frame: `settings.frame_runner`.
         motion: The motion channels that the model sees, if any.
         name: Of the video, for messages.
-        gate: Says which tiles of a frame need not be looked at again.
+        gate: Says where a frame is looked at again.
 
     Attributes:
         stream: The motion channels at work; None without.
@@ -199,7 +199,7 @@ class VideoDetector:
                 close()
 
     def _detected(self, frame: VideoFrame, source: LayeredSource) -> FrameResult:
-        found = self._run(source if self._gate is None else self._gate.over(source))
+        found = self._run(source) if self._gate is None else self._gate.detect(self._run, source)
         result = FrameResult(
             frame.index,
             float(frame.time),
