@@ -249,6 +249,11 @@ SHOWINGS: dict[str, Showing] = {
     **{name: Showing(name) for name in TRIALS},
     "retinanet-plain-tiled": Showing("retinanet-plain", Options(plain=False, scale=1)),
     "yolov3-plain-tiled": Showing("yolov3-plain", Options(plain=False, scale=1)),
+    "ball-plain": Showing("yolov3-ball-single", Options(plain=True)),
+    **{
+        f"ball-x{scale:g}": Showing("yolov3-ball-single", Options(scale=scale))
+        for scale in (0.5, 1.5, 2.0)
+    },
     "tiny-faces-one-scale": Showing("tiny-faces", Options(scale=1)),
     "retinanet-pyramid": Showing("retinanet", Options(scales=(0.5, 1, 2))),
     "vhr10-faster-rcnn-plus-pyramid": Showing(
@@ -400,6 +405,11 @@ SERIES: dict[str, Series] = {
         {"default, 3 a level": "yolov3-ball-default", "fitted, 3 a level": "yolov3-ball",
          "fitted, 1 a level": "yolov3-ball-single",
          "fitted, 3 a level, silent from IoU .5": "yolov3-ball-lenient"},
+    ),
+    "scale-ball": Series(
+        "The ball by how large pictures are shown at test (tennis-ball, trained at x1).",
+        {"whole picture in one tile": "ball-plain", "x0.5": "ball-x0.5",
+         "x1": "yolov3-ball-single", "x1.5": "ball-x1.5", "x2": "ball-x2"},
     ),
     "baselines-nuclei": Series(
         "The baselines by object size, nuclei.",

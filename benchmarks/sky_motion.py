@@ -42,6 +42,10 @@ MODES: dict[str, dict[str, Any] | None] = {
     LONG: {"mode": "difference", "lags": (5, 15)},
 }
 """Each mode's settings."""
+STARTED = ("sky-ir", "difference")
+"""Set and mode of the ablation of how the first layer's new channels begin."""
+STARTS = ("zero", "random")
+"""Other ways than the default."""
 METRICS = ("AP", "AP50", "AP_tiny", "AP_small", "AP_medium")
 
 
@@ -67,13 +71,17 @@ SCALES = {
 
 
 def trials(scale: SkyScale) -> dict[str, Trial]:
-    """Every training, by name: `SET-MODE`."""
+    """Every training, by name: `SET-MODE`, and those that begin otherwise."""
     sampling = {"first_frame": scale.every[0], "frame_step": scale.every[0]}
     found = {}
     for data in SETS:
         for mode, settings in MODES.items():
             motion = None if settings is None else settings | {"warm_up": scale.before}
             found[f"{data}-{mode}"] = Trial("sky", data, {"motion": motion, "sampling": sampling})
+    begun = found["-".join(STARTED)]
+    for start in STARTS:
+        settings = {**begun.settings, "method": {"backbone": {"start": start}}}
+        found[f"{'-'.join(STARTED)}-{start}"] = Trial("sky", begun.data, settings)
     return found
 
 
@@ -102,7 +110,8 @@ class SkyWorkshop(ClipWorkshop):
         own = trials(scale)
         showings = {name: Showing(name) for name in own}
         if split != "val":
-            showings = {f"{name}-{split}": Showing(name) for name in own}
+            shown = [f"{data}-{mode}" for data in SETS for mode in MODES]
+            showings = {f"{name}-{split}": Showing(name) for name in shown}
             showings |= {
                 f"{data}-{mode}-{split}-aligned": Showing(
                     f"{data}-{mode}", Options(stabilise="features")
@@ -138,12 +147,21 @@ class SkyWorkshop(ClipWorkshop):
 class SkyReport(Report):
     """The result file: each mode against none, on clips of fixed cameras and of moving ones."""
 
-    judged = ("fixed", "moving")
+    judged = ("fixed", "moving", "starts")
 
     def add_both(self, name: str, fixed: SkyWorkshop, moving: SkyWorkshop) -> None:
         """Measure one training on the clips of both workshops, and write the file."""
         self._add("fixed", name, fixed)
         self._add("moving", name, moving)
+        self.write()
+
+    def add_start(self, name: str, workshop: SkyWorkshop) -> None:
+        """Measure another way to begin beside the default, and write the file."""
+        default = "-".join(STARTED)
+        self._measure([default, name], workshop)
+        apart = differences(default, name, workshop, METRICS)
+        self.values["starts"][name] = {"showing": name, "minus_default": apart}
+        print(name, self.values["showings"][name][0]["AP_small"], apart, flush=True)
         self.write()
 
     def _add(self, section: str, name: str, workshop: SkyWorkshop) -> None:
@@ -164,7 +182,7 @@ def main() -> None:
     """Measure and write ``benchmarks/results/sky-motion-SCALE.json``, one training at a time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", choices=tuple(SCALES), default="cpu")
-    parser.add_argument("--only", nargs="+", choices=(*SETS, *MODES), help="some of them")
+    parser.add_argument("--only", nargs="+", choices=(*SETS, *MODES, "starts"), help="some of them")
     parser.add_argument("--resume", action="store_true", help="keep what is there")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "sky-motion-benchmark")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
@@ -174,15 +192,20 @@ def main() -> None:
     fixed = SkyWorkshop(scale, data, args.runs, anew=not args.resume)
     moving = SkyWorkshop(scale, data, args.runs, "moving")
     report = SkyReport(args.results / f"sky-motion-{scale.name}.json", scale, keep=args.resume)
-    wanted = set(args.only or (*SETS, *MODES))
-    for name in _asked(wanted):
+    wanted = set(args.only or (*SETS, *MODES, "starts"))
+    names = [f"{'-'.join(STARTED)}-{start}" for start in STARTS]
+    for name in [*_asked(wanted), *(names if "starts" in wanted else ())]:
         if report.has(name):
             print(f"{name}: already in {report.path.name}", flush=True)
-            continue
-        report.add_both(name, fixed, moving)
+        elif name in names:
+            report.add_start(name, fixed)
+        else:
+            report.add_both(name, fixed, moving)
 
 
 def _asked(wanted: set[str]) -> list[str]:
+    if wanted == {"starts"}:
+        return []
     sets = [data for data in SETS if data in wanted] or [*SETS]
     modes = [mode for mode in MODES if mode in wanted] or [*MODES]
     return [f"{data}-{mode}" for mode in modes for data in sets]

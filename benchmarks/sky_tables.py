@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from article_tables import Rows, difference, figure, verdict
-from sky_motion import LONG, MODES, SETS
+from sky_motion import LONG, MODES, SETS, STARTED
 
 WORDS = {
     "none": "none",
@@ -43,6 +43,18 @@ def moving_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
                 judged = report["moving"].get(f"{data}-{mode}-moving{ending}")
                 if judged is not None:
                     rows.append([data, WORDS[mode], how, *_row(report, judged)])
+    return head, rows
+
+
+def starts_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
+    """Ways in which the weights of the new channels begin, beside the default."""
+    head = ["new channels begin", "AP", "below 16 px", "AP small", "difference of AP",
+            "of AP small", "gains"]  # fmt: skip
+    default = {"showing": "-".join(STARTED), "minus_none": {}}
+    rows = [["as half the mean of the others", *_row(report, default)]]
+    for name, judged in report["starts"].items():
+        one = {"showing": judged["showing"], "minus_none": judged["minus_default"]}
+        rows.append([{"zero": "as zero"}.get(name.split("-")[-1], "at random"), *_row(report, one)])
     return head, rows
 
 

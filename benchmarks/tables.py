@@ -328,6 +328,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "match-gate": clips(pitch_tables.gate_table, "detectors"),
     "match-motion": clips(pitch_tables.motion_table, "motion"),
     "sky-motion": clips(sky_tables.fixed_table, "fixed", "sky-motion-cpu.json"),
+    "sky-starts": clips(sky_tables.starts_table, "starts", "sky-motion-cpu.json"),
     "sky-moving": clips(sky_tables.moving_table, "moving", "sky-motion-cpu.json"),
     "merge": (speed_tables.merge_table, "merge.json"),
     "merge-brief": (speed_tables.brief_merge_table, "merge.json"),

@@ -63,3 +63,17 @@ def test_only_what_compares_frames_is_shown_aligned(tmp_path: Path) -> None:
         for data in sky_motion.SETS
         for mode in ("difference", "grey-stack", sky_motion.LONG)
     }
+
+
+def test_other_starts_differ_in_the_start_alone() -> None:
+    scale = sky_motion.SCALES["cpu"]
+    trials = sky_motion.trials(scale)
+    default = "-".join(sky_motion.STARTED)
+    for start in sky_motion.STARTS:
+        recipe, control = (
+            recipe_of(name, scale, trials).model_dump() for name in (f"{default}-{start}", default)
+        )
+        assert recipe["method"]["backbone"].pop("start") == start
+        assert control["method"]["backbone"].pop("start") == "mean"
+        assert recipe.pop("name") != control.pop("name")
+        assert recipe == control
