@@ -23,6 +23,7 @@ import numpy as np
 
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.batching import BatchSizer, sizer_for
+from foveate.inference.placed import Placed, place
 from foveate.inference.profile import Profile
 from foveate.inference.tile_memory import TileMemory
 from foveate.inference.trust import trusted
@@ -36,13 +37,11 @@ from foveate.structures import (
     TiledDetections,
     UInt8Image,
 )
-from foveate.structures.boxes import valid_boxes
 from foveate.tiling import (
     Pyramid,
     TilePlan,
     canvas_size,
-    plan_pyramid,
-    plan_tiles,
+    plan_scales,
     show_tile,
 )
 
@@ -80,13 +79,6 @@ class ImageResult:
     skipped_tiles: int = 0
     geo: GeoReference | None = None
     notes: tuple[str, ...] = ()
-
-
-class _Placed(NamedTuple):
-    """One tile's boxes in picture pixels, and how many it had above the threshold."""
-
-    detections: Detections
-    above: int
 
 
 class _Group(NamedTuple):
@@ -156,24 +148,21 @@ def detect_image(
     profile = profile or Profile()
     started = time.perf_counter()
     size = (source.width, source.height)
-    tiles = (
-        plan_tiles(*size, plan, size_multiple)
-        if pyramid is None
-        else plan_pyramid(*size, plan, pyramid, size_multiple)
+    tiles = plan_scales(*size, plan, pyramid, size_multiple)
+    shown, found, capped = look_at(
+        source,
+        detector,
+        tiles,
+        score_threshold=score_threshold,
+        size_multiple=size_multiple,
+        padding=padding,
+        batch_size=batch_size,
+        alone=alone,
+        on_tiles=on_tiles,
+        profile=profile,
     )
-    start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
-    groups = [
-        _Group(canvas, iter(alike), _sizer(detector, start, canvas, batch_size))
-        for canvas, alike in _by_canvas(tiles, size_multiple).items()
-    ]
-    run = _Run(detector, start and partial(start, least_score=score_threshold), profile)
-    packer = _Packer(source, groups, len(tiles), padding, run.memory, profile)
-    parts = run.over(packer, score_threshold, on_tiles)
-    most = getattr(detector, "max_detections", None)
-    capped = 0 if most is None else sum(part.above >= most for part in parts)
     with profile.stage("merge"):
-        shown, known = packer.shown, packer.shown
-        found = [part.detections for part in parts]
+        known = shown
         memory: TileMemory | None = getattr(source, "memory", None)
         if memory is not None:
             known, found = memory.completed(tiles, shown, found)
@@ -185,6 +174,47 @@ def detect_image(
     skipped = len(tiles) - len(shown)
     geo = getattr(source, "geo", None)
     return ImageResult(source.name, *size, merged, shown, seconds, capped, skipped, geo)
+
+
+class Looked(NamedTuple):
+    """What some tiles of a picture gave.
+
+    Attributes:
+        tiles: Those that the network was shown.
+        found: What each gave, in picture pixels.
+        capped: Tiles that gave as many boxes as the model can give one.
+    """
+
+    tiles: list[Tile]
+    found: list[Detections]
+    capped: int
+
+
+def look_at(
+    source: ImageSource,
+    detector: Detector,
+    tiles: Sequence[Tile],
+    *,
+    score_threshold: float,
+    size_multiple: int,
+    padding: int,
+    batch_size: int | None,
+    alone: bool,
+    on_tiles: OnTiles | None,
+    profile: Profile,
+) -> Looked:
+    """Show tiles to the network, without a merge; the arguments are those of `detect_image`."""
+    start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
+    groups = [
+        _Group(canvas, iter(alike), _sizer(detector, start, canvas, batch_size))
+        for canvas, alike in _by_canvas(tiles, size_multiple).items()
+    ]
+    run = _Run(detector, start and partial(start, least_score=score_threshold), profile)
+    packer = _Packer(source, groups, len(tiles), padding, run.memory, profile)
+    parts = run.over(packer, score_threshold, on_tiles)
+    most = getattr(detector, "max_detections", None)
+    capped = 0 if most is None else sum(part.above >= most for part in parts)
+    return Looked(packer.shown, [part.detections for part in parts], capped)
 
 
 def _by_canvas(tiles: Sequence[Tile], multiple: int) -> dict[tuple[int, int], list[Tile]]:
@@ -302,9 +332,9 @@ class _Run:
 
     def over(
         self, packer: _Packer, score_threshold: float, on_tiles: OnTiles | None
-    ) -> list[_Placed]:
+    ) -> list[Placed]:
         """What every tile gave, in their order."""
-        placed: list[Future[list[_Placed]]] = []
+        placed: list[Future[list[Placed]]] = []
         pending: deque[tuple[list[Tile], Wait, int]] = deque()
         with (
             ThreadPoolExecutor(1, "foveate-tiles") as producer,
@@ -368,18 +398,6 @@ class _Run:
 
     def _place(
         self, found: Sequence[Detections], tiles: Sequence[Tile], score_threshold: float
-    ) -> list[_Placed]:
+    ) -> list[Placed]:
         with self._profile.stage("boxes"):
-            return _place(found, tiles, score_threshold)
-
-
-def _place(
-    found: Sequence[Detections], tiles: Sequence[Tile], score_threshold: float
-) -> list[_Placed]:
-    placed = []
-    for detections, tile in zip(found, tiles, strict=True):
-        kept = detections[detections.scores >= score_threshold]
-        boxes = tile.to_image(kept.boxes)
-        in_picture = Detections(boxes, kept.scores, kept.labels)
-        placed.append(_Placed(in_picture[valid_boxes(boxes)], len(kept)))
-    return placed
+            return place(found, tiles, score_threshold)

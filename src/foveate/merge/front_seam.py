@@ -1,12 +1,12 @@
 """What of a seam-aware merge is final when no further tile shows anything above a front.
 
 Two steps of that merge make boxes depend on others. *First*, which boxes are views of one object:
-whole boxes that overlap, a part and the whole box that explains it, parts that look alike. That is
-all decided between pairs, so components of such pairs are independent; those that can meet a
-further tile stay open. *Then*, joined parts are new boxes, which explain lone parts and compete with
-what they overlap. Of closed components they are known. Of an open one, whose parts may be joined
-in other ways yet, they lie within the hull of the parts that look alike; and where one of those
-can meet a further tile, anywhere below the highest of them.
+whole boxes that overlap, a part and the whole box that explains it, parts that look alike. All that
+is decided between pairs, so components of such pairs are independent; those that can meet a further
+tile stay open. *Then*, joined parts are new boxes, which explain lone parts and compete with what
+they overlap. Of closed components they are known. Of an open one, whose parts may be joined in
+other ways yet, they lie within the hull of the parts that look alike; and where one of those can
+meet a further tile, anywhere below the highest of them.
 """
 
 from __future__ import annotations

@@ -68,3 +68,12 @@ def plan_pyramid(
     plans = [plan.model_copy(update={"scale": scale}) for scale in pyramid.scales]
     tiles = (tile for one in plans for tile in plan_tiles(width, height, one, multiple))
     return list(dict.fromkeys(tiles))
+
+
+def plan_scales(
+    width: int, height: int, plan: TilePlan, pyramid: Pyramid | None, multiple: int = 32
+) -> list[Tile]:
+    """`plan_pyramid`, or `plan_tiles` where there is no pyramid."""
+    if pyramid is None:
+        return plan_tiles(width, height, plan, multiple)
+    return plan_pyramid(width, height, plan, pyramid, multiple)

@@ -1,0 +1,393 @@
+"""Run over a raster of any size: merged as the front advances, and resumed after a kill.
+
+Tiles are looked at from top to bottom, some dozens at a time. What they gave goes to a journal;
+what is final (`foveate.merge.front`) goes to ``found.jsonl`` and out of memory. From time to time
+the journal is written anew with what is not final yet, so that it stays short. All that happens
+depends on the tiles alone, so that a run that was killed and goes on writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from foveate.inference.found_file import FOUND, Extent, FoundFile, held_by
+from foveate.inference.journal import Journal, Record
+from foveate.inference.layers import SourceView, StillSource
+from foveate.inference.pipeline import look_at
+from foveate.inference.profile import Profile
+from foveate.inference.settings import RunSettings
+from foveate.inference.trust import trusted
+from foveate.merge.front import FrontMerge, FrontState
+from foveate.structures import (
+    BoolArray,
+    Detections,
+    Detector,
+    ImageSource,
+    Tile,
+    TiledDetections,
+    UInt8Image,
+)
+from foveate.tiling import plan_scales
+
+JOURNAL = "journal"
+CHUNK = 64
+"""Tiles between two records: what a kill costs at most."""
+SYNC_SECONDS = 10.0
+"""Between two moments from which on a power cut loses nothing; a kill alone never does."""
+LONGEST = 8 << 20
+"""Bytes of the journal, or four times what it must hold, until it is written anew."""
+
+Window: TypeAlias = tuple[int, int, int, int]
+
+
+class Counts(NamedTuple):
+    """Tiles that are done.
+
+    Attributes:
+        looked: That the network was shown.
+        empty: Without anything to look at.
+        unreadable: Not shown, since a block in them cannot be read.
+        capped: That gave as many boxes as the model can give one.
+    """
+
+    looked: int = 0
+    empty: int = 0
+    unreadable: int = 0
+    capped: int = 0
+
+    @property
+    def done(self) -> int:
+        """All of them."""
+        return self.looked + self.empty + self.unreadable
+
+    def plus(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+class State(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        tiles: Done.
+        of: Tiles in all.
+        found: Final boxes.
+    """
+
+    tiles: int
+    of: int
+    found: int
+
+
+OnState: TypeAlias = Callable[[State], None]
+"""Told how far the run is; what it raises ends the run, which can go on later."""
+
+
+@dataclass(frozen=True, slots=True)
+class RasterFound:
+    """What was found in a raster.
+
+    Attributes:
+        path: ``found.jsonl``; `foveate.inference.found_file.read_found` reads it.
+        boxes: How many it holds.
+        counts: Of the tiles.
+        tiles: That the network was shown, from top to bottom.
+        unread: Blocks that cannot be read, xyxy pixels.
+        seconds: Wall time since the run began or went on.
+        resumed: Tiles that a run before had done.
+    """
+
+    path: Path
+    boxes: int
+    counts: Counts
+    tiles: list[Tile]
+    unread: tuple[Window, ...]
+    seconds: float
+    resumed: int
+
+
+@dataclass(slots=True, eq=False)
+class WholeTiles(SourceView):
+    """A raster without the tiles in which a block cannot be read.
+
+    Attributes:
+        source: The raster.
+        left_out: Such tiles so far.
+    """
+
+    source: ImageSource
+    left_out: int = 0
+
+    def read(self, tile: Tile) -> UInt8Image | None:
+        """The tile's region; None also where a part of it cannot be read."""
+        before = getattr(self.source, "failed_reads", 0)
+        region = self.source.read(tile)
+        if getattr(self.source, "failed_reads", 0) == before:
+            return region
+        self.left_out += 1
+        return None
+
+
+class _Chunk(NamedTuple):
+    """What some tiles gave.
+
+    Attributes:
+        tiled: Their boxes.
+        counts: Of the tiles.
+        shown: ``(n,)`` which of them the network was shown.
+        unread: Blocks that were found to be unreadable.
+    """
+
+    tiled: TiledDetections
+    counts: Counts
+    shown: BoolArray
+    unread: list[Window]
+
+
+class RasterRun:
+    """One run over one raster.
+
+    Args:
+        source: The raster.
+        detector: As of `detect_image`.
+        settings: Everything else that is to be known.
+        folder: Where ``found.jsonl`` and the journal are.
+        run: Plain data that decides the result: a run goes on only with the same.
+        profile: Where times are added to.
+
+    Attributes:
+        resumed: Tiles that a run before had done.
+        damage: What was lost of it, in one line, or None.
+
+    Raises:
+        FoveateError: If the folder holds something else, or cannot be written to.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        detector: Detector,
+        settings: RunSettings,
+        folder: Path,
+        run: Mapping[str, Any],
+        profile: Profile | None = None,
+    ) -> None:
+        self._source = source
+        self._whole = WholeTiles(source)
+        self._detector, self._settings = detector, settings
+        self._profile = profile or Profile()
+        self._size = source.width, source.height
+        tiles = plan_scales(*self._size, settings.plan, settings.pyramid, settings.size_multiple)
+        self._tiles = sorted(tiles, key=lambda tile: (tile.y, tile.x))
+        self._journal = Journal(folder / JOURNAL, run)
+        self.damage = self._journal.damage
+        self._restore(folder / FOUND)
+        self.resumed = self._counts.done
+        self._synced = time.monotonic()
+
+    def __call__(self, on_state: OnState | None = None) -> RasterFound:
+        """Go on to the end.
+
+        Raises:
+            FoveateError: If the raster or the results cannot be read or written; what is done is
+                kept.
+        """
+        began = time.perf_counter()
+        try:
+            while self._counts.done < len(self._tiles):
+                self._take(self._look(on_state))
+                self._sync()
+        finally:
+            self._found.close()
+            self._journal.close()
+        return RasterFound(
+            self._found.path,
+            self._found.extent.boxes,
+            self._counts,
+            [self._tiles[n] for n in np.flatnonzero(self._shown).tolist()],
+            tuple(self._unread),
+            time.perf_counter() - began,
+            self.resumed,
+        )
+
+    def _look(self, on_state: OnState | None) -> _Chunk:
+        """What the next tiles give; it is in the journal then."""
+        settings, first = self._settings, self._counts.done
+        tiles = self._tiles[first : first + CHUNK]
+        source: ImageSource = self._whole
+        if settings.motion is not None:
+            source = StillSource(source, settings.motion)
+        left_out = self._whole.left_out
+
+        def told(done: int, _: int) -> None:
+            if on_state is not None:
+                on_state(State(first + done, len(self._tiles), self._found.extent.boxes))
+
+        shown, found, capped = look_at(
+            source,
+            self._detector,
+            tiles,
+            score_threshold=self._least_score,
+            size_multiple=settings.size_multiple,
+            padding=settings.padding,
+            batch_size=settings.batch_size,
+            alone=True,
+            on_tiles=told,
+            profile=self._profile,
+        )
+        tiled = TiledDetections.gather(found, shown, self._size)
+        if settings.pyramid is not None:
+            tiled = trusted(tiled, shown, settings.pyramid)
+        left_out = self._whole.left_out - left_out
+        counts = Counts(len(shown), len(tiles) - len(shown) - left_out, left_out, capped)
+        unread = [one for one in getattr(self._source, "unread", ()) if one not in self._unread]
+        are_shown = set(shown)
+        chunk = _Chunk(tiled, counts, np.array([tile in are_shown for tile in tiles]), unread)
+        self._journal.append(_chunk_record(first, chunk))
+        told(len(tiles), len(tiles))
+        return chunk
+
+    @property
+    def _least_score(self) -> float:
+        """Of what takes part in the merge: a refiner can raise a box above the threshold."""
+        refiner = self._settings.refiner
+        threshold = self._settings.score_threshold
+        return threshold if refiner is None else min(threshold, refiner.info.least_score)
+
+    def _take(self, chunk: _Chunk, *, recorded: bool = True) -> None:
+        """Merge what came, and write what is final."""
+        at = self._counts.done
+        self._shown[at : at + len(chunk.shown)] = chunk.shown
+        self._counts = self._counts.plus(chunk.counts)
+        self._unread |= dict.fromkeys(chunk.unread)
+        done = self._counts.done
+        with self._profile.stage("merge"):
+            self._front.add(chunk.tiled)
+            if done < len(self._tiles):
+                final = self._front.advance(self._tiles[done].y)
+            else:
+                final = self._front.finish()
+        if final is None:
+            return
+        self._found.append(self._refined(final))
+        if recorded:
+            self._settled()
+
+    def _refined(self, final: Detections) -> Detections:
+        refiner = self._settings.refiner
+        if refiner is None:
+            return final
+        with self._profile.stage("refine"):
+            self._profile.count_refined(len(refiner.refines(final)))
+            refined = refiner(self._source, final)
+        return refined[refined.scores >= self._settings.score_threshold]
+
+    def _settled(self) -> None:
+        """Record how things stand, in the place of all before if the journal has become long."""
+        record = self._checkpoint()
+        if self._journal.size > max(LONGEST, 4 * len(record.data)):
+            self._found.sync()
+            self._journal.rewrite([record])
+        else:
+            self._journal.append(record)
+
+    def _checkpoint(self) -> Record:
+        pending, held, waited = self._front.state
+        values = {
+            "counts": self._counts,
+            "shown": np.packbits(self._shown).tobytes().hex(),
+            "unread": list(self._unread),
+            "found": self._found.extent,
+            "held": held,
+            "waited": waited,
+        }
+        return _record("settled", values, pending)
+
+    def _sync(self) -> None:
+        if time.monotonic() - self._synced < SYNC_SECONDS:
+            return
+        # In this order: a journal must not know of boxes that are not there.
+        self._found.sync()
+        self._journal.sync()
+        self._synced = time.monotonic()
+
+    def _restore(self, path: Path) -> None:
+        """Stand where a run before stood: at the last record that ``found.jsonl`` agrees with."""
+        records = self._journal.records
+        settled = [n for n, record in enumerate(records) if record.values["kind"] == "settled"]
+        extents = [Extent(*records[n].values["found"]) for n in settled]
+        held = [n for n, ok in zip(settled, held_by(path, extents), strict=True) if ok]
+        if settled and held[-1:] != settled[-1:]:
+            self.damage = f"{path} is not as it was left: what comes after the damage is done again"
+        self._counts, self._unread = Counts(), dict[Window, None]()
+        self._shown = np.zeros(len(self._tiles), bool)
+        extent, state = Extent(), None
+        if held:
+            record = records[held[-1]]
+            values = record.values
+            self._counts = Counts(*values["counts"])
+            self._unread |= dict.fromkeys(_windows(values["unread"]))
+            self._shown = _bits(values["shown"], len(self._tiles))
+            extent = Extent(*values["found"])
+            state = FrontState(_tiled(record, self._size), values["held"], values["waited"])
+        self._front = FrontMerge(self._settings.merge, self._size, state)
+        self._found = FoundFile(path, extent)
+        for record in records:
+            values = record.values
+            if values["kind"] == "tiles" and values["first"] == self._counts.done:
+                self._take(_chunk(record, self._size), recorded=False)
+        self._journal.records = []
+        self._found.sync()
+        self._journal.rewrite([self._checkpoint()])
+
+
+def _record(kind: str, values: Mapping[str, Any], tiled: TiledDetections) -> Record:
+    """Plain data and boxes as one record."""
+    found = tiled.detections
+    arrays = (found.boxes, found.scores, found.labels, tiled.tile_index, tiled.regions)
+    kinds = ("<f4", "<f4", "<i8", "<i8", "<f4")
+    data = b"".join(a.astype(kind).tobytes() for a, kind in zip(arrays, kinds, strict=True))
+    return Record(
+        {"kind": kind, **values, "boxes": len(found), "regions": len(tiled.regions)}, data
+    )
+
+
+def _tiled(record: Record, size: tuple[int, int]) -> TiledDetections:
+    """The boxes of a record."""
+    n, regions = record.values["boxes"], record.values["regions"]
+    counts = (("<f4", 4 * n), ("<f4", n), ("<i8", n), ("<i8", n), ("<f4", 4 * regions))
+    arrays, at = [], 0
+    for kind, count in counts:
+        arrays.append(np.frombuffer(record.data, kind, count, at))
+        at += arrays[-1].nbytes
+    boxes, scores, labels, tile_index, edges = arrays
+    return TiledDetections(
+        Detections(boxes.reshape(-1, 4), scores, labels), tile_index, edges.reshape(-1, 4), size
+    )
+
+
+def _chunk_record(first: int, chunk: _Chunk) -> Record:
+    """What some tiles gave, as a record; `first` is the number of the first of them."""
+    shown = np.packbits(chunk.shown).tobytes().hex()
+    values = {"first": first, "counts": chunk.counts, "shown": shown, "unread": chunk.unread}
+    return _record("tiles", values, chunk.tiled)
+
+
+def _chunk(record: Record, size: tuple[int, int]) -> _Chunk:
+    values, counts = record.values, Counts(*record.values["counts"])
+    shown, unread = _bits(values["shown"], counts.done), _windows(values["unread"])
+    return _Chunk(_tiled(record, size), counts, shown, unread)
+
+
+def _bits(text: str, count: int) -> BoolArray:
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=count).astype(bool)
+
+
+def _windows(values: list[list[int]]) -> list[Window]:
+    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in values]
