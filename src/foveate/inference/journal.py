@@ -163,7 +163,9 @@ def _records(file: BinaryIO) -> Iterator[Record]:
     """Records up to the first that is not whole."""
     while len(head := file.read(_HEAD.size)) == _HEAD.size:
         size, of_size, of_body = _HEAD.unpack(head)
-        body = file.read(size) if of_size == _checksum(size) else b""
+        if of_size != _checksum(size):
+            return
+        body = file.read(size)
         if len(body) < size or zlib.crc32(body) != of_body:
             return
         line, _, data = body.partition(b"\n")

@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeAlias, cast
 import numpy as np
 
 from foveate.errors import FoveateError, UsageError
-from foveate.inference.batching import BatchSizer, sizer_for
+from foveate.inference.batching import BatchSizer, sizer_of
 from foveate.inference.placed import Placed, place
 from foveate.inference.profile import Profile
 from foveate.inference.tile_memory import TileMemory
@@ -206,7 +206,7 @@ def look_at(
     """Show tiles to the network, without a merge; the arguments are those of `detect_image`."""
     start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
     groups = [
-        _Group(canvas, iter(alike), _sizer(detector, start, canvas, batch_size))
+        _Group(canvas, iter(alike), sizer_of(detector, start is not None, canvas, batch_size))
         for canvas, alike in _by_canvas(tiles, size_multiple).items()
     ]
     run = _Run(detector, start and partial(start, least_score=score_threshold), profile)
@@ -223,20 +223,6 @@ def _by_canvas(tiles: Sequence[Tile], multiple: int) -> dict[tuple[int, int], li
     for tile in tiles:
         groups.setdefault(canvas_size([tile], multiple), []).append(tile)
     return groups
-
-
-def _sizer(
-    detector: Detector,
-    start: Callable[..., Wait] | None,
-    canvas: tuple[int, int],
-    batch_size: int | None,
-) -> BatchSizer:
-    """How many tiles make a batch: enough to keep the detector busy."""
-    if batch_size:
-        return BatchSizer([batch_size])
-    if start is not None:
-        return BatchSizer([getattr(detector, "parallel", 1)])
-    return sizer_for(detector, canvas)
 
 
 class _Packer:

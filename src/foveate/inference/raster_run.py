@@ -289,9 +289,10 @@ class RasterRun:
         return refined[refined.scores >= self._settings.score_threshold]
 
     def _settled(self) -> None:
-        """Record how things stand, in the place of all before if the journal has become long."""
+        """Record how things stand; in the place of all before, if that is long or the end is reached."""
         record = self._checkpoint()
-        if self._journal.size > max(LONGEST, 4 * len(record.data)):
+        finished = self._counts.done == len(self._tiles)
+        if finished or self._journal.size > max(LONGEST, 4 * len(record.data)):
             self._found.sync()
             self._journal.rewrite([record])
         else:
