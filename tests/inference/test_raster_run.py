@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,19 +42,19 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raster_run, "CHUNK", 7)
 
 
-def settings_of(blob: OnnxDetector, **options: object) -> RunSettings:
-    return run_settings(blob, Options(**options))  # type: ignore[typeddict-item]
+def settings_of(blob: OnnxDetector, **options: Any) -> RunSettings:
+    return run_settings(blob, Options(**options))
 
 
 def done(
     source: ArraySource,
     blob: OnnxDetector,
     folder: Path,
-    stop_at: int | None = None,
-    **options: object,
+    stop_at: int = 10**9,
+    **options: Any,
 ) -> RasterFound:
     def told(state: State) -> None:
-        if stop_at is not None and state.tiles >= stop_at:
+        if state.tiles >= stop_at:
             raise _KilledError
 
     return RasterRun(source, blob, settings_of(blob, **options), folder, RUN)(told)
@@ -78,7 +79,7 @@ def same(one: Detections, other: Detections) -> bool:
     ],
 )  # fmt: skip
 def test_the_same_as_in_memory(
-    options: dict[str, object], picture: ArraySource, blob: OnnxDetector, tmp_path: Path
+    options: dict[str, Any], picture: ArraySource, blob: OnnxDetector, tmp_path: Path
 ) -> None:
     found = done(picture, blob, tmp_path, **options)
     expected = runner(blob, settings_of(blob, **options))(picture)

@@ -73,7 +73,7 @@ def objects_of(kind: str, rng: np.random.Generator) -> FloatArray:
     corner = rng.uniform(0, SIZE, (count, 2))
     size = np.exp(rng.uniform(np.log(3), np.log(largest), (count, 2)))
     boxes = np.concatenate([corner, corner + size], axis=1)
-    return np.clip(boxes, 0, [*SIZE, *SIZE]).astype(np.float32)
+    return np.asarray(np.clip(boxes, 0, [*SIZE, *SIZE]), np.float32)
 
 
 @settings(deadline=None, max_examples=150)

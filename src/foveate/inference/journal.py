@@ -179,7 +179,8 @@ def _is_torn(file: BinaryIO, start: int, length: int) -> bool:
     if len(head) < _HEAD.size:
         return True
     size, of_size, _ = _HEAD.unpack(head)
-    return of_size == _checksum(size) and start + _HEAD.size + size > length
+    goes_on: bool = of_size == _checksum(size) and start + _HEAD.size + size > length
+    return goes_on
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foveate.inference.found_file import FOUND, Extent, FoundFile, held_by
 from foveate.inference.journal import Journal, Record
@@ -36,7 +37,7 @@ from foveate.structures import (
 from foveate.tiling import plan_scales
 
 JOURNAL = "journal"
-CHUNK = 64
+CHUNK = 32
 """Tiles between two records: what a kill costs at most."""
 SYNC_SECONDS = 10.0
 """Between two moments from which on a power cut loses nothing; a kill alone never does."""
@@ -187,7 +188,10 @@ class RasterRun:
         self._tiles = sorted(tiles, key=lambda tile: (tile.y, tile.x))
         self._journal = Journal(folder / JOURNAL, run)
         self.damage = self._journal.damage
-        self._restore(folder / FOUND)
+        self._counts, self._unread = Counts(), dict[Window, None]()
+        self._shown: BoolArray = np.zeros(len(self._tiles), bool)
+        self._found, self._front = self._restored(folder / FOUND)
+        self._replay()
         self.resumed = self._counts.done
         self._synced = time.monotonic()
 
@@ -289,7 +293,7 @@ class RasterRun:
         return refined[refined.scores >= self._settings.score_threshold]
 
     def _settled(self) -> None:
-        """Record how things stand; in the place of all before, if that is long or the end is reached."""
+        """Record how things stand; in the place of all before, if that is long or this the end."""
         record = self._checkpoint()
         finished = self._counts.done == len(self._tiles)
         if finished or self._journal.size > max(LONGEST, 4 * len(record.data)):
@@ -318,7 +322,7 @@ class RasterRun:
         self._journal.sync()
         self._synced = time.monotonic()
 
-    def _restore(self, path: Path) -> None:
+    def _restored(self, path: Path) -> tuple[FoundFile, FrontMerge]:
         """Stand where a run before stood: at the last record that ``found.jsonl`` agrees with."""
         records = self._journal.records
         settled = [n for n, record in enumerate(records) if record.values["kind"] == "settled"]
@@ -326,8 +330,6 @@ class RasterRun:
         held = [n for n, ok in zip(settled, held_by(path, extents), strict=True) if ok]
         if settled and held[-1:] != settled[-1:]:
             self.damage = f"{path} is not as it was left: what comes after the damage is done again"
-        self._counts, self._unread = Counts(), dict[Window, None]()
-        self._shown = np.zeros(len(self._tiles), bool)
         extent, state = Extent(), None
         if held:
             record = records[held[-1]]
@@ -337,9 +339,11 @@ class RasterRun:
             self._shown = _bits(values["shown"], len(self._tiles))
             extent = Extent(*values["found"])
             state = FrontState(_tiled(record, self._size), values["held"], values["waited"])
-        self._front = FrontMerge(self._settings.merge, self._size, state)
-        self._found = FoundFile(path, extent)
-        for record in records:
+        return FoundFile(path, extent), FrontMerge(self._settings.merge, self._size, state)
+
+    def _replay(self) -> None:
+        """Take what the journal has of the tiles after that, and write it anew, short."""
+        for record in self._journal.records:
             values = record.values
             if values["kind"] == "tiles" and values["first"] == self._counts.done:
                 self._take(_chunk(record, self._size), recorded=False)
@@ -351,7 +355,9 @@ class RasterRun:
 def _record(kind: str, values: Mapping[str, Any], tiled: TiledDetections) -> Record:
     """Plain data and boxes as one record."""
     found = tiled.detections
-    arrays = (found.boxes, found.scores, found.labels, tiled.tile_index, tiled.regions)
+    arrays: tuple[NDArray[Any], ...] = (
+        found.boxes, found.scores, found.labels, tiled.tile_index, tiled.regions,
+    )  # fmt: skip
     kinds = ("<f4", "<f4", "<i8", "<i8", "<f4")
     data = b"".join(a.astype(kind).tobytes() for a, kind in zip(arrays, kinds, strict=True))
     return Record(

@@ -70,7 +70,7 @@ def _lowered(scores: NDArray[np.float64], pairs: Overlaps) -> NDArray[np.float64
     """
     # In an order that other boxes elsewhere do not change: products depend on it in the last bit.
     order = np.argsort(pairs[0] * len(scores) + pairs[1])
-    i, j, overlap = (column[order] for column in pairs)
+    i, j, overlap = pairs[0][order], pairs[1][order], pairs[2][order]
     factor = np.exp(-np.square(overlap.astype(np.float64)) / SIGMA)
     waiting = np.ones(len(scores), bool)
     for _ in range(ROUNDS):
