@@ -37,7 +37,7 @@ from provenance import provenance
 from foveate.config import write_atomically
 from foveate.data.pitch import render_still
 from foveate.inference.found_file import FOUND
-from foveate.inference.raster_run import CHUNK, JOURNAL
+from foveate.inference.raster_run import JOURNAL, STEP
 from foveate.merge import MERGES, MergeConfig, merge_tiles
 from foveate.merge.front import FrontMerge
 from foveate.structures import Detections, TiledDetections
@@ -159,7 +159,7 @@ def merged_as_they_come(count: int) -> list[dict[str, Any]]:
     order = np.argsort(scene.tile_index, kind="stable")
     starts = np.searchsorted(scene.tile_index[order], np.arange(len(scene.regions) + 1))
     by_height = np.argsort(scene.regions[:, 1], kind="stable")
-    chunks = [by_height[n : n + CHUNK] for n in range(0, len(by_height), CHUNK)]
+    chunks = [by_height[n : n + STEP] for n in range(0, len(by_height), STEP)]
     rows = []
     for method in MERGES:
         config = MergeConfig.from_dict({"method": method})

@@ -39,7 +39,7 @@ def picture(paint_blobs: Paint) -> ArraySource:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raster_run, "CHUNK", 7)
+    monkeypatch.setattr(raster_run, "STEP", 7)
 
 
 def settings_of(blob: OnnxDetector, **options: Any) -> RunSettings:

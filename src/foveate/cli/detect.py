@@ -54,7 +54,9 @@ class Detect:
 
     Writes OUT/detections.json (COCO results), OUT/annotated/NAME.jpg and OUT/index.html; of
     georeferenced rasters also OUT/geo/NAME.geojson and OUT/geo/NAME.gpkg. Of a video
-    OUT/frames.jsonl and OUT/annotated/NAME.mp4; the same command goes on where it was interrupted.
+    OUT/frames.jsonl and OUT/annotated/NAME.mp4; of a raster above 64 megapixels also
+    OUT/found.jsonl, which grows meanwhile. Of these two, the same command goes on where it was
+    interrupted or killed.
 
     Attributes:
         source: Pictures, rasters, folders, or glob patterns in quotes; or one video file, an

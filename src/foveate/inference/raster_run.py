@@ -37,8 +37,13 @@ from foveate.structures import (
 from foveate.tiling import plan_scales
 
 JOURNAL = "journal"
-CHUNK = 32
-"""Tiles between two records: what a kill costs at most."""
+_LEAST = 4
+"""Tiles of a record."""
+STEP = 32
+"""Tiles between two attempts to settle boxes; counted from the first, so that no run differs."""
+RECORD_SECONDS = 2.0
+"""About so much work is between two records of the journal: what a kill costs. It is no more than
+what is left of a step."""
 SYNC_SECONDS = 10.0
 """Between two moments from which on a power cut loses nothing; a kill alone never does."""
 LONGEST = 8 << 20
@@ -192,6 +197,7 @@ class RasterRun:
         self._shown: BoolArray = np.zeros(len(self._tiles), bool)
         self._found, self._front = self._restored(folder / FOUND)
         self._replay()
+        self._pace = _LEAST
         self.resumed = self._counts.done
         self._synced = time.monotonic()
 
@@ -223,11 +229,11 @@ class RasterRun:
     def _look(self, on_state: OnState | None) -> _Chunk:
         """What the next tiles give; it is in the journal then."""
         settings, first = self._settings, self._counts.done
-        tiles = self._tiles[first : first + CHUNK]
+        tiles = self._tiles[first : first + min(self._pace, STEP - first % STEP)]
         source: ImageSource = self._whole
         if settings.motion is not None:
             source = StillSource(source, settings.motion)
-        left_out = self._whole.left_out
+        left_out, began = self._whole.left_out, time.perf_counter()
 
         def told(done: int, _: int) -> None:
             if on_state is not None:
@@ -255,6 +261,8 @@ class RasterRun:
         chunk = _Chunk(tiled, counts, np.array([tile in are_shown for tile in tiles]), unread)
         self._journal.append(_chunk_record(first, chunk))
         told(len(tiles), len(tiles))
+        spent = time.perf_counter() - began
+        self._pace = max(_LEAST, min(STEP, int(len(tiles) * RECORD_SECONDS / spent)))
         return chunk
 
     @property
@@ -271,8 +279,10 @@ class RasterRun:
         self._counts = self._counts.plus(chunk.counts)
         self._unread |= dict.fromkeys(chunk.unread)
         done = self._counts.done
+        self._front.add(chunk.tiled)
+        if done % STEP and done < len(self._tiles):
+            return
         with self._profile.stage("merge"):
-            self._front.add(chunk.tiled)
             if done < len(self._tiles):
                 final = self._front.advance(self._tiles[done].y)
             else:
