@@ -15,13 +15,24 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foveate.inference.found_file import FOUND, Extent, FoundFile, held_by
 from foveate.inference.journal import Journal, Record
 from foveate.inference.layers import SourceView, StillSource
 from foveate.inference.pipeline import look_at
 from foveate.inference.profile import Profile
+from foveate.inference.raster_records import (
+    Chunk,
+    Counts,
+    Window,
+    bits_of,
+    chunk_of,
+    chunk_record,
+    record_of,
+    text_of,
+    tiled_of,
+    windows_of,
+)
 from foveate.inference.settings import RunSettings
 from foveate.inference.trust import trusted
 from foveate.merge.front import FrontMerge, FrontState
@@ -48,33 +59,6 @@ SYNC_SECONDS = 10.0
 """Between two moments from which on a power cut loses nothing; a kill alone never does."""
 LONGEST = 8 << 20
 """Bytes of the journal, or four times what it must hold, until it is written anew."""
-
-Window: TypeAlias = tuple[int, int, int, int]
-
-
-class Counts(NamedTuple):
-    """Tiles that are done.
-
-    Attributes:
-        looked: That the network was shown.
-        empty: Without anything to look at.
-        unreadable: Not shown, since a block in them cannot be read.
-        capped: That gave as many boxes as the model can give one.
-    """
-
-    looked: int = 0
-    empty: int = 0
-    unreadable: int = 0
-    capped: int = 0
-
-    @property
-    def done(self) -> int:
-        """All of them."""
-        return self.looked + self.empty + self.unreadable
-
-    def plus(self, other: Counts) -> Counts:
-        """Both together."""
-        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 class State(NamedTuple):
@@ -138,22 +122,6 @@ class WholeTiles(SourceView):
             return region
         self.left_out += 1
         return None
-
-
-class _Chunk(NamedTuple):
-    """What some tiles gave.
-
-    Attributes:
-        tiled: Their boxes.
-        counts: Of the tiles.
-        shown: ``(n,)`` which of them the network was shown.
-        unread: Blocks that were found to be unreadable.
-    """
-
-    tiled: TiledDetections
-    counts: Counts
-    shown: BoolArray
-    unread: list[Window]
 
 
 class RasterRun:
@@ -226,7 +194,7 @@ class RasterRun:
             self.resumed,
         )
 
-    def _look(self, on_state: OnState | None) -> _Chunk:
+    def _look(self, on_state: OnState | None) -> Chunk:
         """What the next tiles give; it is in the journal then."""
         settings, first = self._settings, self._counts.done
         tiles = self._tiles[first : first + min(self._pace, STEP - first % STEP)]
@@ -258,8 +226,8 @@ class RasterRun:
         counts = Counts(len(shown), len(tiles) - len(shown) - left_out, left_out, capped)
         unread = [one for one in getattr(self._source, "unread", ()) if one not in self._unread]
         are_shown = set(shown)
-        chunk = _Chunk(tiled, counts, np.array([tile in are_shown for tile in tiles]), unread)
-        self._journal.append(_chunk_record(first, chunk))
+        chunk = Chunk(tiled, counts, np.array([tile in are_shown for tile in tiles]), unread)
+        self._journal.append(chunk_record(first, chunk))
         told(len(tiles), len(tiles))
         spent = time.perf_counter() - began
         self._pace = max(_LEAST, min(STEP, int(len(tiles) * RECORD_SECONDS / spent)))
@@ -272,7 +240,7 @@ class RasterRun:
         threshold = self._settings.score_threshold
         return threshold if refiner is None else min(threshold, refiner.info.least_score)
 
-    def _take(self, chunk: _Chunk, *, recorded: bool = True) -> None:
+    def _take(self, chunk: Chunk, *, recorded: bool = True) -> None:
         """Merge what came, and write what is final."""
         at = self._counts.done
         self._shown[at : at + len(chunk.shown)] = chunk.shown
@@ -316,13 +284,13 @@ class RasterRun:
         pending, held, waited = self._front.state
         values = {
             "counts": self._counts,
-            "shown": np.packbits(self._shown).tobytes().hex(),
+            "shown": text_of(self._shown),
             "unread": list(self._unread),
             "found": self._found.extent,
             "held": held,
             "waited": waited,
         }
-        return _record("settled", values, pending)
+        return record_of("settled", values, pending)
 
     def _sync(self) -> None:
         if time.monotonic() - self._synced < SYNC_SECONDS:
@@ -345,10 +313,10 @@ class RasterRun:
             record = records[held[-1]]
             values = record.values
             self._counts = Counts(*values["counts"])
-            self._unread |= dict.fromkeys(_windows(values["unread"]))
-            self._shown = _bits(values["shown"], len(self._tiles))
+            self._unread |= dict.fromkeys(windows_of(values["unread"]))
+            self._shown = bits_of(values["shown"], len(self._tiles))
             extent = Extent(*values["found"])
-            state = FrontState(_tiled(record, self._size), values["held"], values["waited"])
+            state = FrontState(tiled_of(record, self._size), values["held"], values["waited"])
         return FoundFile(path, extent), FrontMerge(self._settings.merge, self._size, state)
 
     def _replay(self) -> None:
@@ -356,55 +324,7 @@ class RasterRun:
         for record in self._journal.records:
             values = record.values
             if values["kind"] == "tiles" and values["first"] == self._counts.done:
-                self._take(_chunk(record, self._size), recorded=False)
+                self._take(chunk_of(record, self._size), recorded=False)
         self._journal.records = []
         self._found.sync()
         self._journal.rewrite([self._checkpoint()])
-
-
-def _record(kind: str, values: Mapping[str, Any], tiled: TiledDetections) -> Record:
-    """Plain data and boxes as one record."""
-    found = tiled.detections
-    arrays: tuple[NDArray[Any], ...] = (
-        found.boxes, found.scores, found.labels, tiled.tile_index, tiled.regions,
-    )  # fmt: skip
-    kinds = ("<f4", "<f4", "<i8", "<i8", "<f4")
-    data = b"".join(a.astype(kind).tobytes() for a, kind in zip(arrays, kinds, strict=True))
-    return Record(
-        {"kind": kind, **values, "boxes": len(found), "regions": len(tiled.regions)}, data
-    )
-
-
-def _tiled(record: Record, size: tuple[int, int]) -> TiledDetections:
-    """The boxes of a record."""
-    n, regions = record.values["boxes"], record.values["regions"]
-    counts = (("<f4", 4 * n), ("<f4", n), ("<i8", n), ("<i8", n), ("<f4", 4 * regions))
-    arrays, at = [], 0
-    for kind, count in counts:
-        arrays.append(np.frombuffer(record.data, kind, count, at))
-        at += arrays[-1].nbytes
-    boxes, scores, labels, tile_index, edges = arrays
-    return TiledDetections(
-        Detections(boxes.reshape(-1, 4), scores, labels), tile_index, edges.reshape(-1, 4), size
-    )
-
-
-def _chunk_record(first: int, chunk: _Chunk) -> Record:
-    """What some tiles gave, as a record; `first` is the number of the first of them."""
-    shown = np.packbits(chunk.shown).tobytes().hex()
-    values = {"first": first, "counts": chunk.counts, "shown": shown, "unread": chunk.unread}
-    return _record("tiles", values, chunk.tiled)
-
-
-def _chunk(record: Record, size: tuple[int, int]) -> _Chunk:
-    values, counts = record.values, Counts(*record.values["counts"])
-    shown, unread = _bits(values["shown"], counts.done), _windows(values["unread"])
-    return _Chunk(_tiled(record, size), counts, shown, unread)
-
-
-def _bits(text: str, count: int) -> BoolArray:
-    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=count).astype(bool)
-
-
-def _windows(values: list[list[int]]) -> list[Window]:
-    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in values]
