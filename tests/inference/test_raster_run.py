@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_of(blob: OnnxDetector, **options: Any) -> RunSettings:
-    return run_settings(blob, Options(**options))
+    return run_settings(blob, cast("Options", options))
 
 
 def done(

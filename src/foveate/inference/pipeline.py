@@ -41,7 +41,7 @@ from foveate.tiling import (
     Pyramid,
     TilePlan,
     canvas_size,
-    plan_scales,
+    plan_pyramid,
     show_tile,
 )
 
@@ -148,7 +148,7 @@ def detect_image(
     profile = profile or Profile()
     started = time.perf_counter()
     size = (source.width, source.height)
-    tiles = plan_scales(*size, plan, pyramid, size_multiple)
+    tiles = plan_pyramid(*size, plan, pyramid, size_multiple)
     shown, found, capped = look_at(
         source,
         detector,

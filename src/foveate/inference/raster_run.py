@@ -45,7 +45,7 @@ from foveate.structures import (
     TiledDetections,
     UInt8Image,
 )
-from foveate.tiling import plan_scales
+from foveate.tiling import plan_pyramid
 
 JOURNAL = "journal"
 _LEAST = 4
@@ -157,7 +157,7 @@ class RasterRun:
         self._detector, self._settings = detector, settings
         self._profile = profile or Profile()
         self._size = source.width, source.height
-        tiles = plan_scales(*self._size, settings.plan, settings.pyramid, settings.size_multiple)
+        tiles = plan_pyramid(*self._size, settings.plan, settings.pyramid, settings.size_multiple)
         self._tiles = sorted(tiles, key=lambda tile: (tile.y, tile.x))
         self._journal = Journal(folder / JOURNAL, run)
         self.damage = self._journal.damage

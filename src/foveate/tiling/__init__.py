@@ -2,7 +2,7 @@
 
 from foveate.tiling.crop import canvas_size, look, show_tile, tile_batch
 from foveate.tiling.plan import TilePlan, plan_tiles
-from foveate.tiling.pyramid import Pyramid, plan_pyramid, plan_scales
+from foveate.tiling.pyramid import Pyramid, plan_pyramid
 
 __all__ = [
     "Pyramid",
@@ -10,7 +10,6 @@ __all__ = [
     "canvas_size",
     "look",
     "plan_pyramid",
-    "plan_scales",
     "plan_tiles",
     "show_tile",
     "tile_batch",
