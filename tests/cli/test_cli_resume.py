@@ -13,9 +13,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyogrio.raw
 import pytest
 from raster_files import write_raster
 
+import foveate
+from foveate.errors import FoveateError
+from foveate.inference.raster_run import State
 from foveate.structures import UInt8Image
 
 Call = Callable[..., Any]
@@ -195,3 +199,21 @@ def test_parts_of_files_are_joined(
     monkeypatch.setattr("foveate.inference.found_file.read_found.__defaults__", (13,))
     assert foveate(*command, "several").code == 0
     assert results(Path("one")) == results(Path("several"))
+    shapes = [pyogrio.raw.read(f"{out}/geo/field.gpkg")[2].tolist() for out in ("one", "several")]
+    assert shapes[0] == shapes[1]
+
+
+def test_from_python(field: Path, blob_model: Path, tmp_path: Path) -> None:
+    detector, out = foveate.load(blob_model), tmp_path / "found"
+    states: list[State] = []
+    result = foveate.detect_raster(field, detector, out, on_state=states.append, threshold=0.5)
+    parts = [part.detections for part in result.parts()]
+    whole = foveate.detect(field, detector, threshold=0.5)
+    assert sum(map(len, parts)) == len(whole.detections) == result.found.boxes
+    assert np.array_equal(result.whole.detections.boxes, whole.detections.boxes)
+    assert states[-1].tiles == states[-1].of == len(result.found.tiles)
+    assert result.geo == whole.geo
+    again = foveate.detect_raster(str(field), detector, out, threshold=0.5)
+    assert again.found.resumed == states[-1].of
+    with pytest.raises(FoveateError, match=r"settings\.score_threshold was 0\.5 and is 0\.3"):
+        foveate.detect_raster(field, detector, out)
