@@ -262,6 +262,9 @@ def main() -> None:
         report = {"provenance": provenance(SEED), **measured(args, Path(folder))}
     report["merges"] = merged_as_they_come(args.boxes)
     write_atomically(args.out, (json.dumps(report, indent=2) + "\n").encode())
+    identical = [*report["identical"].values(), *(row["identical"] for row in report["merges"])]
+    if not all(identical):
+        sys.exit("what was killed, or merged as it came, is not identical")
 
 
 if __name__ == "__main__":
