@@ -50,9 +50,10 @@ def timed(run: Callable[[], Sized]) -> tuple[float, float, int]:
     return time.perf_counter() - start, time.process_time() - cpu_start, len(found)
 
 
-def resident(key: str) -> int:
-    """A line of the process's status, in bytes."""
-    for line in STATUS.read_text().splitlines():
+def resident(key: str, process: int | None = None) -> int:
+    """A line of a process's status, this one's if none is named, in bytes."""
+    status = STATUS if process is None else Path(f"/proc/{process}/status")
+    for line in status.read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     raise KeyError(key)

@@ -42,7 +42,7 @@ from foveate.data.sources import open_source
 from foveate.inference.foreign.detector import ForeignDetector
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.structures import Detections, Tile, UInt8Image
-from foveate.tiling import TilePlan, plan_tiles, tile_batch
+from foveate.tiling import TilePlan, plan_pyramid, plan_tiles, tile_batch
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -250,7 +250,7 @@ def raster_rows(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, An
 
 def shuffled(*args: Any) -> list[Tile]:
     """The tiles of a plan in another order."""
-    tiles = plan_tiles(*args)
+    tiles = plan_pyramid(*args)
     random.Random(SEED).shuffle(tiles)
     return tiles
 
@@ -267,7 +267,7 @@ def sameness(path: Path, models: dict[str, str | Path]) -> list[dict[str, Any]]:
                 foveate.detect(path, detector, batch_size=size, **loose).detections
             for size in (1, 4, 16) for threads, detector in ((1, one), (2, two))
         }  # fmt: skip
-        with patch("foveate.inference.pipeline.plan_tiles", shuffled):
+        with patch("foveate.inference.pipeline.plan_pyramid", shuffled):
             variants["tiles in another order"] = foveate.detect(path, two, **loose).detections
         for variant, found in variants.items():
             same = len(found) == len(base) and bool((found.labels == base.labels).all())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foveate.api import FlippedDetector, Result, detect, detect_all, load, load_refiner
+    from foveate.api.raster import RasterResult, detect_raster
     from foveate.api.video import VideoResult, detect_video
     from foveate.errors import FoveateError, UsageError
     from foveate.structures import Detections
@@ -25,12 +26,14 @@ __all__ = [
     "Detections",
     "FlippedDetector",
     "FoveateError",
+    "RasterResult",
     "Result",
     "UsageError",
     "VideoResult",
     "__version__",
     "detect",
     "detect_all",
+    "detect_raster",
     "detect_video",
     "load",
     "load_refiner",
@@ -41,11 +44,13 @@ _HOMES = {
     "Detections": "foveate.structures",
     "FlippedDetector": "foveate.api",
     "FoveateError": "foveate.errors",
+    "RasterResult": "foveate.api.raster",
     "Result": "foveate.api",
     "UsageError": "foveate.errors",
     "VideoResult": "foveate.api.video",
     "detect": "foveate.api",
     "detect_all": "foveate.api",
+    "detect_raster": "foveate.api.raster",
     "detect_video": "foveate.api.video",
     "load": "foveate.api",
     "load_refiner": "foveate.api",

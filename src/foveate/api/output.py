@@ -6,19 +6,22 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 
+from foveate.api.raster import RasterResult
 from foveate.api.result import Result
-from foveate.config import write_atomically
+from foveate.config import replacing, write_atomically
 from foveate.data.sources import WHOLE_PIXELS
 from foveate.errors import FoveateError
 from foveate.reports.draw import draw_detections
 from foveate.reports.exports import Export, Files
+from foveate.reports.geo import GeoExport
 from foveate.reports.results import class_name, coco_results
 from foveate.structures import Detections, UInt8Image
 from foveate.tiling import look
@@ -80,6 +83,29 @@ class OutputFolder:
             self._write_all(_crops(result, stem))
         return relative
 
+    def write_raster(self, result: RasterResult) -> None:
+        """Write all there is to write of one raster, read from disk part by part.
+
+        The picture shows the best detections; exports that are no GIS files, and crops, need all
+        of them in memory.
+
+        Raises:
+            FoveateError: If it cannot be written.
+        """
+        stem = self._free_name(result.name)
+        self._write_in_parts("detections.json", partial(_write_coco, result))
+        jpeg = encode_jpeg(draw_result(result.shown, self._scale))
+        self.write(Path(ANNOTATED) / f"{stem}.jpg", jpeg)
+        for export in self._exports:
+            if not isinstance(export, GeoExport):
+                self._write_all(export.picture(result.whole, stem))
+            elif result.geo is not None:
+                write = partial(export.write_parts, parts=result.parts())
+                self._write_in_parts(export.path(stem), write)
+        self.write_exports()
+        if self._crops:
+            self._write_all(_crops(result.whole, stem))
+
     def write_exports(self) -> None:
         """Write what the further formats say of all pictures together."""
         for export in self._exports:
@@ -100,6 +126,15 @@ class OutputFolder:
         except OSError as error:
             raise FoveateError(f"{self.path / name}: cannot be written ({_why(error)})") from None
 
+    def _write_in_parts(self, name: str | PurePath, write: Callable[[Path], None]) -> None:
+        """Write one file with a function that is given a path which is not there."""
+        try:
+            with replacing(self.path / name) as temporary:
+                temporary.unlink()
+                write(temporary)
+        except OSError as error:
+            raise FoveateError(f"{self.path / name}: cannot be written ({_why(error)})") from None
+
     def _write_all(self, files: Files) -> None:
         for name, content in files:
             self.write(Path(name), content)
@@ -113,6 +148,19 @@ class OutputFolder:
             chosen = name if number == 2 else f"{name}-{number - 1}"
         self._taken.add(chosen.lower())
         return chosen
+
+
+def _write_coco(result: RasterResult, path: Path) -> None:
+    """COCO results, the same text as of a list in memory."""
+    with path.open("wb") as file:
+        file.write(b"[")
+        between = b""
+        for part in result.parts():
+            entries = json.dumps(coco_results([part]))[1:-1].encode()
+            if entries:
+                file.write(between + entries)
+                between = b", "
+        file.write(b"]")
 
 
 def draw_result(result: Result, scale: float = 1.0) -> UInt8Image:

@@ -24,7 +24,8 @@ from foveate.cli.arguments import (
     parse,
 )
 from foveate.cli.terminal import note, progress, progress_of, show_json, show_table
-from foveate.data.sources import find_sources
+from foveate.data.rasters import RasterSource
+from foveate.data.sources import WHOLE_PIXELS, find_sources, is_raster
 from foveate.data.video import is_video
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
@@ -53,7 +54,9 @@ class Detect:
 
     Writes OUT/detections.json (COCO results), OUT/annotated/NAME.jpg and OUT/index.html; of
     georeferenced rasters also OUT/geo/NAME.geojson and OUT/geo/NAME.gpkg. Of a video
-    OUT/frames.jsonl and OUT/annotated/NAME.mp4; the same command goes on where it was interrupted.
+    OUT/frames.jsonl and OUT/annotated/NAME.mp4; of a raster above 64 megapixels also
+    OUT/found.jsonl, which grows meanwhile. Of these two, the same command goes on where it was
+    interrupted or killed.
 
     Attributes:
         source: Pictures, rasters, folders, or glob patterns in quotes; or one video file, an
@@ -64,6 +67,7 @@ class Detect:
         plain: Show only the whole picture squeezed into one tile: what tiling is compared with.
         out: Folder for the results; 'out', or nowhere with --json.
         formats: Also write OUT in these formats, for labelling and training tools.
+        resume: Keep a journal of a raster's tiles, and go on from it; always above 64 megapixels.
         crops: Also write every detection as a picture of its own.
         annotated_scale: Enlarge the annotated pictures, so that small objects are plain to see.
         crs: Coordinates of the geojson and geopackage, such as EPSG:4326; a raster's own if not.
@@ -80,6 +84,7 @@ class Detect:
     plain: bool = False
     out: OptionalFolder = None
     formats: tuple[ExportFormat, ...] = ()
+    resume: bool = False
     crops: bool = False
     annotated_scale: float = 1.0
     crs: OptionalCrs = None
@@ -108,12 +113,25 @@ def main(arguments: Sequence[str]) -> None:
             "--track, --ball, --stride, --stabilise and --gate are for videos; "
             f"{flags.source[0]} is none by its name"
         )
-    detector, info = flags.run.load(flags.model)
+    _detect_pictures(flags, flags.model)
+
+
+def _detect_pictures(flags: Detect, model: str) -> None:
+    """Run the command for what is no video."""
+    detector, info = flags.run.load(model)
     options = flags.run.options() | Options(plain=flags.plain or None)
     settings = run_settings(detector, options)
     paths = _sources(flags.source)
     folder = _folder(flags, info)
     wants_geo = flags.crs is not None or bool(GEO_EXPORTS.keys() & set(flags.formats))
+    raster = _journaled(flags, paths, settings, folder)
+    if raster is not None:
+        assert folder is not None
+        # Late: pictures need none of it.
+        from foveate.cli.detect_raster import detect_raster
+
+        detect_raster(flags, raster, (detector, info), settings, folder, wants_geo=wants_geo)
+        return
     job = _Job(paths, info, settings, folder, wants_geo, flags.json)
     profile = Profile()
     try:
@@ -128,7 +146,7 @@ def main(arguments: Sequence[str]) -> None:
         job.finish()
     profile.stop()
     if flags.json:
-        show_json(job.summary(flags.model, profile))
+        show_json(job.summary(model, profile))
     elif job.rows:
         job.show()
     if flags.profile:
@@ -139,6 +157,27 @@ def main(arguments: Sequence[str]) -> None:
 def _sources(named: Sequence[str]) -> list[Path]:
     """What is to be looked at, each file once."""
     return list(dict.fromkeys(path for source in named for path in find_sources(source)))
+
+
+def _journaled(
+    flags: Detect, paths: Sequence[Path], settings: RunSettings, folder: OutputFolder | None
+) -> RasterSource | None:
+    """The raster that is done with a journal, if that is how it is done.
+
+    It is one source alone, with results that go to a folder, and of more than 64 megapixels or with
+    ``--resume``.
+
+    Raises:
+        UsageError: If ``--resume`` is asked for of something else.
+    """
+    alone = len(paths) == 1 and folder is not None
+    if alone and is_raster(paths[0], settings.reading):
+        raster = RasterSource(paths[0], settings.reading)
+        if flags.resume or raster.width * raster.height > WHOLE_PIXELS:
+            return raster
+    elif flags.resume:
+        raise UsageError("--resume is for one raster, whose results go to a folder (--out DIR)")
+    return None
 
 
 def _folder(flags: Detect, info: ModelInfo) -> OutputFolder | None:

@@ -50,6 +50,9 @@ _MOST_PIXELS = 1 << 24
 """Of a region that is held at its own scale."""
 _COLOURS = ("red", "green", "blue")
 
+_BESIDE = (".ovr", ".xml", ".msk")
+"""Endings of files that come to a raster without changing its pixels."""
+
 _SILENT = logging.NullHandler()
 
 Window = tuple[int, int, int, int]
@@ -64,11 +67,13 @@ class RasterSource:
         reading: Which bands and values.
 
     Attributes:
+        path: As given.
         name: File name.
         width: Pixels.
         height: Pixels.
         geo: Where it lies; None without a coordinate reference system.
         unread: Blocks that could not be read so far.
+        failed_reads: How often a block could not be, the same one again included.
 
     Raises:
         FoveateError: If rasterio is missing, or the file is damaged or has no bands, or if it does
@@ -78,7 +83,7 @@ class RasterSource:
 
     def __init__(self, path: Path, reading: Reading | None = None) -> None:
         self._lock = Lock()
-        self._path, self._reading = path, reading or Reading()
+        self.path, self._reading = path, reading or Reading()
         self._file = _open(path)
         self.name = path.name
         self.width, self.height = int(self._file.width), int(self._file.height)
@@ -90,6 +95,7 @@ class RasterSource:
         self._nodata, self._masked = _invalid(self._file, self._bands)
         self.geo = _geo_reference(self._file)
         self.unread: list[Window] = []
+        self.failed_reads = 0
         self._clipped = self._looked_at = 0
         self._limits = self._choose_limits()
         self._as_it_is = self._file.dtypes[0] == "uint8" and self._limits_are(0, 255)
@@ -112,6 +118,11 @@ class RasterSource:
         pixels = self._shown(self._blackened(values, valid))
         pixels[~valid] = 0
         return pixels
+
+    @property
+    def parts(self) -> list[Path]:
+        """Of a VRT, the files that its pixels are in."""
+        return [Path(name) for name in self._file.files[1:] if Path(name).suffix not in _BESIDE]
 
     @property
     def notes(self) -> list[str]:
@@ -200,6 +211,7 @@ class RasterSource:
                 try:
                     values[place] = self._read_window(part, size)
                 except _rasterio().errors.RasterioIOError:
+                    self.failed_reads += 1
                     if block not in self.unread:
                         self.unread.append(block)
         if values.shape[1:] == shape:

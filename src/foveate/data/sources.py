@@ -39,10 +39,13 @@ def open_source(path: str | Path, reading: Reading = PLAIN) -> ImageSource:
         UsageError: If a band is asked for that is not there.
     """
     path = Path(path)
+    return RasterSource(path, reading) if is_raster(path, reading) else open_image(path, reading)
+
+
+def is_raster(path: Path, reading: Reading = PLAIN) -> bool:
+    """Whether `open_source` reads it by windows; raises as that does."""
     must, should = _raster(path, reading)
-    if must or (should and has_rasterio()):
-        return RasterSource(path, reading)
-    return open_image(path, reading)
+    return must or (should and has_rasterio())
 
 
 def find_sources(source: str | Path) -> list[Path]:

@@ -65,6 +65,24 @@ class BatchSizer:
 _sizers: WeakKeyDictionary[Detector, dict[tuple[int, int], BatchSizer]] = WeakKeyDictionary()
 
 
+def sizer_of(
+    detector: Detector, waits: bool, canvas: tuple[int, int], batch_size: int | None
+) -> BatchSizer:
+    """How many tiles make a batch: enough to keep the detector busy.
+
+    Args:
+        detector: Any.
+        waits: Whether it is handed work without waiting for it.
+        canvas: Width and height, network pixels.
+        batch_size: What was asked for.
+    """
+    if batch_size:
+        return BatchSizer([batch_size])
+    if waits:
+        return BatchSizer([getattr(detector, "parallel", 1)])
+    return sizer_for(detector, canvas)
+
+
 def sizer_for(detector: Detector, canvas: tuple[int, int]) -> BatchSizer:
     """The sizer that measures `detector` on batches of this width and height.
 

@@ -22,7 +22,8 @@ from typing import NamedTuple, TypeAlias, cast
 import numpy as np
 
 from foveate.errors import FoveateError, UsageError
-from foveate.inference.batching import BatchSizer, sizer_for
+from foveate.inference.batching import BatchSizer, sizer_of
+from foveate.inference.placed import Placed, place
 from foveate.inference.profile import Profile
 from foveate.inference.trust import trusted
 from foveate.merge import MergeConfig, merge_tiles
@@ -35,13 +36,11 @@ from foveate.structures import (
     TiledDetections,
     UInt8Image,
 )
-from foveate.structures.boxes import valid_boxes
 from foveate.tiling import (
     Pyramid,
     TilePlan,
     canvas_size,
     plan_pyramid,
-    plan_tiles,
     show_tile,
 )
 
@@ -79,13 +78,6 @@ class ImageResult:
     skipped_tiles: int = 0
     geo: GeoReference | None = None
     notes: tuple[str, ...] = ()
-
-
-class _Placed(NamedTuple):
-    """One tile's boxes in picture pixels, and how many it had above the threshold."""
-
-    detections: Detections
-    above: int
 
 
 class _Group(NamedTuple):
@@ -158,27 +150,25 @@ def detect_image(
     profile = profile or Profile()
     started = time.perf_counter()
     size = (source.width, source.height)
-    tiles = (
-        plan_tiles(*size, plan, size_multiple)
-        if pyramid is None
-        else plan_pyramid(*size, plan, pyramid, size_multiple)
-    )
+    tiles = plan_pyramid(*size, plan, pyramid, size_multiple)
     planned = len(tiles)
     choose = getattr(source, "choose", None)
-    tiles = tiles if choose is None else choose(tiles, size_multiple)
-    start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
-    groups = [
-        _Group(canvas, iter(alike), _sizer(detector, start, canvas, batch_size))
-        for canvas, alike in _by_canvas(tiles, size_multiple).items()
-    ]
-    run = _Run(detector, start and partial(start, least_score=score_threshold), profile)
-    packer = _Packer(source, groups, len(tiles), padding, run.memory, profile)
-    parts = run.over(packer, score_threshold, on_tiles)
-    most = getattr(detector, "max_detections", None)
-    capped = 0 if most is None else sum(part.above >= most for part in parts)
+    if choose is not None:
+        tiles = choose(tiles, size_multiple)
+    shown, found, capped = look_at(
+        source,
+        detector,
+        tiles,
+        score_threshold=score_threshold,
+        size_multiple=size_multiple,
+        padding=padding,
+        batch_size=batch_size,
+        alone=alone,
+        on_tiles=on_tiles,
+        profile=profile,
+    )
     with profile.stage("merge"):
-        shown = packer.shown
-        tiled = TiledDetections.gather([part.detections for part in parts], shown, size)
+        tiled = TiledDetections.gather(found, shown, size)
         if pyramid is not None:
             tiled = trusted(tiled, shown, pyramid)
         merged = merge_tiles(tiled, merge)
@@ -188,26 +178,53 @@ def detect_image(
     return ImageResult(source.name, *size, merged, shown, seconds, capped, skipped, geo)
 
 
+class Looked(NamedTuple):
+    """What some tiles of a picture gave.
+
+    Attributes:
+        tiles: Those that the network was shown.
+        found: What each gave, in picture pixels.
+        capped: Tiles that gave as many boxes as the model can give one.
+    """
+
+    tiles: list[Tile]
+    found: list[Detections]
+    capped: int
+
+
+def look_at(
+    source: ImageSource,
+    detector: Detector,
+    tiles: Sequence[Tile],
+    *,
+    score_threshold: float,
+    size_multiple: int,
+    padding: int,
+    batch_size: int | None,
+    alone: bool,
+    on_tiles: OnTiles | None,
+    profile: Profile,
+) -> Looked:
+    """Show tiles to the network, without a merge; the arguments are those of `detect_image`."""
+    start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
+    groups = [
+        _Group(canvas, iter(alike), sizer_of(detector, start is not None, canvas, batch_size))
+        for canvas, alike in _by_canvas(tiles, size_multiple).items()
+    ]
+    run = _Run(detector, start and partial(start, least_score=score_threshold), profile)
+    packer = _Packer(source, groups, len(tiles), padding, run.memory, profile)
+    parts = run.over(packer, score_threshold, on_tiles)
+    most = getattr(detector, "max_detections", None)
+    capped = 0 if most is None else sum(part.above >= most for part in parts)
+    return Looked(packer.shown, [part.detections for part in parts], capped)
+
+
 def _by_canvas(tiles: Sequence[Tile], multiple: int) -> dict[tuple[int, int], list[Tile]]:
     """Tiles by the width and height that each is shown on, in their order."""
     groups: dict[tuple[int, int], list[Tile]] = {}
     for tile in tiles:
         groups.setdefault(canvas_size([tile], multiple), []).append(tile)
     return groups
-
-
-def _sizer(
-    detector: Detector,
-    start: Callable[..., Wait] | None,
-    canvas: tuple[int, int],
-    batch_size: int | None,
-) -> BatchSizer:
-    """How many tiles make a batch: enough to keep the detector busy."""
-    if batch_size:
-        return BatchSizer([batch_size])
-    if start is not None:
-        return BatchSizer([getattr(detector, "parallel", 1)])
-    return sizer_for(detector, canvas)
 
 
 class _Packer:
@@ -303,9 +320,9 @@ class _Run:
 
     def over(
         self, packer: _Packer, score_threshold: float, on_tiles: OnTiles | None
-    ) -> list[_Placed]:
+    ) -> list[Placed]:
         """What every tile gave, in their order."""
-        placed: list[Future[list[_Placed]]] = []
+        placed: list[Future[list[Placed]]] = []
         pending: deque[tuple[list[Tile], Wait, int]] = deque()
         with (
             ThreadPoolExecutor(1, "foveate-tiles") as producer,
@@ -369,18 +386,6 @@ class _Run:
 
     def _place(
         self, found: Sequence[Detections], tiles: Sequence[Tile], score_threshold: float
-    ) -> list[_Placed]:
+    ) -> list[Placed]:
         with self._profile.stage("boxes"):
-            return _place(found, tiles, score_threshold)
-
-
-def _place(
-    found: Sequence[Detections], tiles: Sequence[Tile], score_threshold: float
-) -> list[_Placed]:
-    placed = []
-    for detections, tile in zip(found, tiles, strict=True):
-        kept = detections[detections.scores >= score_threshold]
-        boxes = tile.to_image(kept.boxes)
-        in_picture = Detections(boxes, kept.scores, kept.labels)
-        placed.append(_Placed(in_picture[valid_boxes(boxes)], len(kept)))
-    return placed
+            return place(found, tiles, score_threshold)

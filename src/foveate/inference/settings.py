@@ -27,7 +27,7 @@ from foveate.tiling import Pyramid, TilePlan
 
 _DEFAULT_THRESHOLD = 0.3
 """For detectors that name none."""
-_NO_MOTION = (
+NO_MOTION = (
     "the model sees motion, and a single picture has none: what it finds by motion is missing; "
     "give it the video"
 )
@@ -175,7 +175,7 @@ def _still(
     on_tiles: OnTiles | None = None,
 ) -> ImageResult:
     found = run(StillSource(source, motion), alone=alone, on_tiles=on_tiles)
-    return replace(found, notes=(*found.notes, _NO_MOTION))
+    return replace(found, notes=(*found.notes, NO_MOTION))
 
 
 def model_info(detector: Detector) -> ModelInfo | None:

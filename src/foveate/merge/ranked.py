@@ -23,10 +23,12 @@ class Ranked:
     Attributes:
         tiled: In canonical order, every region once.
         groups: ``(N,)`` only boxes of one group may be joined: the labels, or all 0.
+        rows: ``(N,)`` rank of each among all that were ranked, also of what is selected later.
     """
 
     tiled: TiledDetections
     groups: IntArray
+    rows: IntArray
 
     def __len__(self) -> int:
         """Number of boxes."""
@@ -38,7 +40,7 @@ class Ranked:
         kept = TiledDetections(
             old.detections[index], old.tile_index[index], old.regions, old.image_size
         )
-        return Ranked(kept, self.groups[index])
+        return Ranked(kept, self.groups[index], self.rows[index])
 
     @property
     def detections(self) -> Detections:
@@ -75,7 +77,8 @@ def rank(tiled: TiledDetections, config: MergeConfig) -> Ranked:
     order = usable[best_first(found[usable], tile_index[usable])]
     found = found[order]
     groups = groups_of(found.labels, config)
-    return Ranked(TiledDetections(found, tile_index[order], regions, tiled.image_size), groups)
+    canonical = TiledDetections(found, tile_index[order], regions, tiled.image_size)
+    return Ranked(canonical, groups, np.arange(len(found)))
 
 
 def groups_of(labels: IntArray, config: MergeConfig) -> IntArray:

@@ -41,8 +41,10 @@ from foveate.structures.boxes import paired_iou
 REACH = np.array([-1, -1, 1, 1], np.float32) * np.float32(SLACK + 1)
 """Parts that end a little short of a seam still meet across it."""
 
-_Matches: TypeAlias = tuple[IntArray, IntArray, FloatArray]
-_NO_MATCH: _Matches = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+Matches: TypeAlias = tuple[IntArray, IntArray, FloatArray]
+"""Rows of the one, rows of the other, and by how many pixels they miss each other, ``(K,)``."""
+
+_NO_MATCH: Matches = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 def merge_seam(tiled: TiledDetections, config: MergeConfig) -> Detections:
@@ -59,22 +61,55 @@ def merge_seam(tiled: TiledDetections, config: MergeConfig) -> Detections:
         and the part shows most of it (IoU of `threshold` or more: where plain suppression would
         have kept the part), so that no object is surer in one tile than in the result.
     """
-    wholes, parts = _sorted_out(rank(tiled, config), config)
+    return strongest(seam_boxes(rank(tiled, config), config).detections, config)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeamBoxes:
+    """Whole boxes, joined parts and lone parts, before the best of those that overlap are chosen.
+
+    F = their number.
+
+    Attributes:
+        detections: The boxes.
+        rows: ``(F,)`` `Ranked.rows` of each; of joined parts, that of the best.
+        joined: ``(F,)`` which are joined parts.
+        lone: ``(L,)`` `Ranked.rows` of the parts that were not joined and that no whole box
+            explains; those that a joined box explains are not among the boxes.
+    """
+
+    detections: Detections
+    rows: IntArray
+    joined: BoolArray
+    lone: IntArray
+
+
+def seam_boxes(ranked: Ranked, config: MergeConfig) -> SeamBoxes:
+    """All of the merge but its last step."""
+    wholes, parts = _sorted_out(ranked, config)
     seen_whole = wholes.detections
     if len(parts):
         part, box = _explained(parts, wholes.boxes, wholes.groups, wholes.tile_index, config)
         seen_whole = _raised(seen_whole, box, parts.views.detections[part], config.threshold)
         parts = parts[_others(len(parts), part)]
-    if not len(parts):
-        return seen_whole[best_first(seen_whole)]
-    found = Detections.concatenate([seen_whole, _joined(parts, config)])
+    joined, first, alone, left = _joined(parts, config)
+    return SeamBoxes(
+        Detections.concatenate([seen_whole, joined, alone.views.detections[left]]),
+        np.concatenate([wholes.rows, first, alone.views.rows[left]]),
+        np.repeat([False, True, False], [len(wholes), len(first), int(left.sum())]),
+        alone.views.rows,
+    )
+
+
+def strongest(found: Detections, config: MergeConfig) -> Detections:
+    """Of boxes that overlap the best, in canonical order."""
     found = found[best_first(found)]
     groups = groups_of(found.labels, config)
     return found[greedy_kept(found.boxes, groups, config.threshold, config.metric)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
+class Parts:
     """Cut boxes, best first. P = their number.
 
     Attributes:
@@ -86,29 +121,34 @@ class _Parts:
     cut_axes: BoolArray
 
     def __len__(self) -> int:
+        """Number of boxes."""
         return len(self.views)
 
-    def __getitem__(self, index: BoolArray | IntArray) -> _Parts:
-        return _Parts(self.views[index], self.cut_axes[index])
+    def __getitem__(self, index: BoolArray | IntArray) -> Parts:
+        """Select by mask or by rising rows."""
+        return Parts(self.views[index], self.cut_axes[index])
 
 
-def _sorted_out(views: Ranked, config: MergeConfig) -> tuple[Ranked, _Parts]:
+def _sorted_out(views: Ranked, config: MergeConfig) -> tuple[Ranked, Parts]:
     """Whole boxes, each once, and cut boxes, each once a tile."""
     how = config.threshold, config.metric
     in_tile = views.tile_index * (int(views.groups.max(initial=0)) + 1) + views.groups
-    views = views[greedy_kept(views.boxes, in_tile, *how)]
+    wholes, parts = told_apart(views[greedy_kept(views.boxes, in_tile, *how)])
+    return wholes[greedy_kept(wholes.boxes, wholes.groups, *how)], parts
+
+
+def told_apart(views: Ranked) -> tuple[Ranked, Parts]:
+    """Whole boxes, and those that touch an inner edge of their tile."""
     sides = views.tiled.cut_sides(edge_tolerance(views.boxes))
     cut_axes = sides[:, :2] | sides[:, 2:]
     cut = cut_axes[:, 0] | cut_axes[:, 1]
-    wholes = views[~cut]
-    wholes = wholes[greedy_kept(wholes.boxes, wholes.groups, *how)]
-    return wholes, _Parts(views[cut], cut_axes[cut])
+    return views[~cut], Parts(views[cut], cut_axes[cut])
 
 
-def _explained(
-    parts: _Parts, boxes: FloatArray, groups: IntArray, tiles: IntArray, config: MergeConfig
-) -> Pairs:
-    """Which parts are views of one of `boxes`, and of which.
+def explaining(
+    parts: Parts, boxes: FloatArray, groups: IntArray, tiles: IntArray, config: MergeConfig
+) -> Matches:
+    """Which parts are views of which of `boxes`.
 
     Args:
         parts: P cut boxes.
@@ -119,7 +159,7 @@ def _explained(
         config: Least IoU of a part with what its tile could see of the box.
 
     Returns:
-        Rows of `parts`, each once, and for each the row of `boxes` that fits it best.
+        Rows of `parts`, rows of `boxes`, and by how many pixels they miss each other.
     """
     views = parts.views
     blocks = [_NO_MATCH]
@@ -130,7 +170,17 @@ def _explained(
         box, part = np.take(boxes, j, axis=0), np.take(views.boxes, i, axis=0)
         agree, miss = explains(box, part, region, parts.cut_axes[i], config.threshold)
         blocks.append((i[agree], j[agree], miss[agree]))
-    i, j, miss = _joined_blocks(blocks)
+    return _joined_blocks(blocks)
+
+
+def _explained(
+    parts: Parts, boxes: FloatArray, groups: IntArray, tiles: IntArray, config: MergeConfig
+) -> Pairs:
+    """Rows of `parts` that are views of one of `boxes`, each once, and the row that fits it best.
+
+    The arguments are those of `explaining`.
+    """
+    i, j, miss = explaining(parts, boxes, groups, tiles, config)
     order = np.lexsort((j, miss, i))
     i, j = i[order], j[order]
     best = np.diff(i, prepend=-1) > 0
@@ -145,8 +195,13 @@ def _raised(wholes: Detections, rows: IntArray, parts: Detections, threshold: fl
     return Detections(wholes.boxes, scores, wholes.labels)
 
 
-def _joined(parts: _Parts, config: MergeConfig) -> Detections:
-    """Join parts of one object; keep those that stay alone and that no joined box explains."""
+def _joined(parts: Parts, config: MergeConfig) -> tuple[Detections, IntArray, Parts, BoolArray]:
+    """Join parts of one object.
+
+    Returns:
+        Joined boxes, the `Ranked.rows` of the best part of each, the parts that stay alone, and
+        which of those no joined box explains.
+    """
     found = parts.views.detections
     owner = connected(len(parts), *_meeting(parts, config.threshold))
     members = np.bincount(owner, minlength=len(parts))
@@ -159,11 +214,25 @@ def _joined(parts: _Parts, config: MergeConfig) -> Detections:
     alone = parts[members[owner] == 1]
     groups, no_tile = parts.views.groups[first], np.full(len(first), -1)
     part, _ = _explained(alone, joined.boxes, groups, no_tile, config)
-    return Detections.concatenate([joined, alone.views.detections[_others(len(alone), part)]])
+    return joined, parts.views.rows[first], alone, _others(len(alone), part)
 
 
-def _meeting(parts: _Parts, threshold: float) -> Pairs:
+def _meeting(parts: Parts, threshold: float) -> Pairs:
     """Pairs of parts of one object from two tiles, each the other's best match in its tile."""
+    views = parts.views
+    i, j, miss = alike(parts, threshold)
+    mutual = _mutual(i, j, miss, views.tile_index)
+    i, j = i[mutual], j[mutual]
+    enough = tells_enough(*_side_by_side(views, i, j), BoxIndex(views.regions), threshold)
+    return i[enough], j[enough]
+
+
+def alike(parts: Parts, threshold: float) -> Matches:
+    """Pairs of parts from two tiles that look alike in the zone that both tiles saw.
+
+    Returns:
+        Rows of `parts`, ``i < j``, and by how many pixels they miss each other.
+    """
     views = parts.views
     blocks = [_NO_MATCH]
     for i, j in BoxIndex(views.boxes + REACH, views.groups).pairs():
@@ -172,11 +241,7 @@ def _meeting(parts: _Parts, threshold: float) -> Pairs:
         axes = parts.cut_axes[i] & parts.cut_axes[j]
         agree, miss = meet(*_side_by_side(views, i, j), axes, threshold)
         blocks.append((i[agree], j[agree], miss[agree]))
-    i, j, miss = _joined_blocks(blocks)
-    mutual = _mutual(i, j, miss, views.tile_index)
-    i, j = i[mutual], j[mutual]
-    enough = tells_enough(*_side_by_side(views, i, j), BoxIndex(views.regions), threshold)
-    return i[enough], j[enough]
+    return _joined_blocks(blocks)
 
 
 def _side_by_side(
@@ -226,7 +291,7 @@ def connected(count: int, i: IntArray, j: IntArray) -> IntArray:
     return root
 
 
-def _joined_blocks(blocks: list[_Matches]) -> _Matches:
+def _joined_blocks(blocks: list[Matches]) -> Matches:
     i, j, miss = (np.concatenate(column) for column in zip(*blocks, strict=True))
     return i, j, miss
 

@@ -8,9 +8,9 @@ which QGIS and GDAL read.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ _LONGITUDE_LATITUDE = "EPSG:4326"
 _EQUATOR = 6_378_137.0
 """Metres, WGS 84."""
 _FLATTENING = 1 / 298.257223563
+
+_FEATURES = b'"features": ['
 
 _WKB = np.dtype(
     [
@@ -93,14 +95,32 @@ class GeoExport:
         """One file."""
         if result.geo is None:
             return
-        content = self._file(result, result.geo)
-        yield PurePosixPath(FOLDER, stem + self.ending), content
+        out = io.BytesIO()
+        self._write(out, result, result.geo)
+        yield self.path(stem), out.getvalue()
+
+    def path(self, stem: str) -> PurePosixPath:
+        """Where the file of a picture belongs."""
+        return PurePosixPath(FOLDER, stem + self.ending)
 
     def finish(self) -> Files:
         """Nothing more."""
         return iter(())
 
-    def _file(self, result: PictureResult, geo: GeoReference) -> bytes:
+    def write_parts(self, path: Path, parts: Iterable[PictureResult]) -> None:
+        """Write the file of a picture whose boxes come in parts, of which one is in memory.
+
+        Args:
+            path: The file, which must not exist.
+            parts: At least one, all of one place.
+        """
+        for number, part in enumerate(parts):
+            assert part.geo is not None
+            self._write(path, part, part.geo, append=number > 0)
+
+    def _write(
+        self, out: io.BytesIO | Path, result: PictureResult, geo: GeoReference, append: bool = False
+    ) -> None:
         boxes = result.detections.boxes
         corners, crs = geo.corners(boxes), geo.crs
         if self._crs is not None:
@@ -112,7 +132,6 @@ class GeoExport:
                 )
         fields = _fields(result, geo, self._names)
         options = {"RFC7946": "YES"} if self.ending == ".geojson" and _is_degrees(crs) else {}
-        out = io.BytesIO()
         try:
             self._library.write(
                 out,
@@ -124,16 +143,33 @@ class GeoExport:
                 geometry_type="Polygon",
                 crs=crs,
                 layer_options=options,
+                append=append,
             )
         except Exception as error:  # pyogrio's errors have no common base
             raise FoveateError(f"{result.name}: no {self.ending} can be made: {error}") from error
-        return out.getvalue()
 
 
 class GeoJson(GeoExport):
     """``geo/STEM.geojson``."""
 
     driver, ending = "GeoJSON", ".geojson"
+
+    def write_parts(self, path: Path, parts: Iterable[PictureResult]) -> None:
+        """As `GeoExport.write_parts`; each part is made by itself, and their features are joined.
+
+        The library would read the whole file again to append to it.
+        """
+        tail = b""
+        with path.open("wb") as file:
+            for part in parts:
+                assert part.geo is not None
+                whole = io.BytesIO()
+                self._write(whole, part, part.geo)
+                head, features, end = _split_features(whole.getvalue(), part.name)
+                if features:
+                    file.write((b",\n" if tail else head) + features)
+                    tail = end
+            file.write(tail or head + end)
 
 
 class GeoPackage(GeoExport):
@@ -197,6 +233,16 @@ def polygons(corners: Coordinates) -> NDArray[np.object_]:
     shapes["ring"][:, :4] = corners
     shapes["ring"][:, 4] = corners[:, 0]
     return np.array([shape.tobytes() for shape in shapes], object)
+
+
+def _split_features(content: bytes, name: str) -> tuple[bytes, bytes, bytes]:
+    """What comes before a GeoJSON's features, they themselves, and what comes after them."""
+    start, end = content.find(_FEATURES), content.rfind(b"]")
+    if start < 0 or end < start:
+        raise FoveateError(f"{name}: GDAL lays out GeoJSON in another way than is known")
+    start += len(_FEATURES)
+    features = content[start:end].strip()
+    return content[:start] + b"\n", features, b"\n" + content[end:]
 
 
 def _fields(

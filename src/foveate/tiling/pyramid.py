@@ -50,7 +50,7 @@ class Pyramid(Config):
 
 
 def plan_pyramid(
-    width: int, height: int, plan: TilePlan, pyramid: Pyramid, multiple: int = 32
+    width: int, height: int, plan: TilePlan, pyramid: Pyramid | None, multiple: int = 32
 ) -> list[Tile]:
     """Cover a picture at every scale of a pyramid.
 
@@ -58,13 +58,15 @@ def plan_pyramid(
         width: Picture pixels.
         height: Picture pixels.
         plan: The geometry but for the scale.
-        pyramid: The scales.
+        pyramid: The scales; None leaves the plan's own.
         multiple: Of the sides that the network takes.
 
     Returns:
         The tiles of each scale, finest first, as `plan_tiles` gives them; what several scales have
         in common, such as the full-image tile, only once.
     """
+    if pyramid is None:
+        return plan_tiles(width, height, plan, multiple)
     plans = [plan.model_copy(update={"scale": scale}) for scale in pyramid.scales]
     tiles = (tile for one in plans for tile in plan_tiles(width, height, one, multiple))
     return list(dict.fromkeys(tiles))
