@@ -87,7 +87,8 @@ SCALES = {
         compared=1, pitch=2,
     ),
     "cpu": Scale("cpu", 400, 8, 256, (0,), SHORT,
-                 SMALL_CROPS | {"pretrain": 200, "iterations": 600, "ema": 0.99}),
+                 SMALL_CROPS | {"generator": {"width": 32}, "pretrain": 200, "iterations": 600,
+                                "ema": 0.99}),
     "gpu": Scale("gpu", 2500, 16, 384, (0, 1, 2), {"optimiser": {"warmup": 100, "ema": 0.998}},
                  {"crops": {"size": 128}, "batch_size": 64, "pretrain": 1000, "iterations": 4000}),
 }  # fmt: skip

@@ -58,7 +58,9 @@ class CropConfig(Config):
         size: Side of a real crop, pixels, a multiple of 4 (128 [D]; smaller for a processor).
         margin: Context on every side, as a share of the box's longer side [D].
         small: Boxes with a side (root of the area) below this, picture pixels, are what will be
-            refined; 32 is COCO's bound of small.
+            refined. A crop at low resolution, a quarter of `size`, shows a box of an eighth of it
+            and the default margin without loss; of much larger ones it shows less than the base
+            saw, and judging them again costs more than it brings (measured: docs/article.md).
         real_side: A crop is real if its square has at least this share of `size` in picture
             pixels [D]; below 1 real crops are slightly enlarged, for data with few large objects.
         positive: Least IoU with a labelled box of a crop that holds it.
@@ -70,7 +72,7 @@ class CropConfig(Config):
 
     size: int = Field(default=128, ge=16, le=512, multiple_of=4)
     margin: float = Field(default=0.5, ge=0, le=4)
-    small: float = Field(default=32.0, gt=0)
+    small: float = Field(default=16.0, gt=0)
     real_side: float = Field(default=1.0, gt=0, le=2)
     positive: float = Field(default=0.5, gt=0, lt=1)
     negative: float = Field(default=0.3, gt=0, lt=1)

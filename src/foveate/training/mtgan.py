@@ -86,7 +86,8 @@ class MtganRecipe(Config):
         real_share: Of a batch, this share has a high resolution; the others are as small as what
             will be refined [D].
         positive_share: Of either part, this share holds an object, where there are enough [D].
-        learning_rate: Of Adam, in the first half of the steps after pretraining (1e-4 [M]).
+        learning_rate: Of Adam, until the first half of the steps after pretraining. Published is
+            1e-4 [M]; with as few steps as here the judge then has not learned enough [D].
         last_learning_rate: In the second half (1e-5 [M]; when to change is [D]).
         clip: Largest norm of either gradient.
         ema: Decay of the averaged weights that are exported.
@@ -106,8 +107,8 @@ class MtganRecipe(Config):
     batch_size: int = Field(default=16, ge=2)
     real_share: float = Field(default=0.5, gt=0, lt=1)
     positive_share: float = Field(default=0.5, gt=0, lt=1)
-    learning_rate: float = Field(default=1e-4, gt=0)
-    last_learning_rate: float = Field(default=1e-5, gt=0)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    last_learning_rate: float = Field(default=1e-4, gt=0)
     clip: float = Field(default=10.0, gt=0)
     ema: float = Field(default=0.995, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
