@@ -50,7 +50,7 @@ def test_the_file_says_what_it_is(
     info = read_refiner_info(exported[inputs][1])
     assert info.inputs == inputs
     assert info.class_names == read_model_info(blob_model).class_names
-    assert (info.crop_size, info.margin, info.small) == (4, 0.5, 32)
+    assert (info.crop_size, info.margin, info.small) == (4, 0.5, 16)
 
 
 def test_parity_is_really_checked(exported: dict[str, tuple[Path, Path]]) -> None:
