@@ -64,9 +64,10 @@ def choose_tiles(
     """Take tiles by what they are worth until all that is wanted is held, or `most` are taken.
 
     Greedy: the next tile is the one that is worth most beside those taken; by Nemhauser 1978 [M]
-    that is at least 1 - 1/e of the best that as many tiles can do. In the end, tiles that others
-    made superfluous are left out, and where tiles placed freely need fewer looks than those of the
-    plan, they stand in for them; but not where their number is bounded. The result depends on neither order nor number of threads.
+    that is at least 1 - 1/e of the best that as many tiles can do. Unless their number is bounded,
+    tiles that others made superfluous are left out in the end, and where tiles placed freely need
+    fewer looks than those of the plan, they stand in for them. The result depends on neither the
+    order of the tiles nor the number of threads.
 
     Args:
         tiles: A plan's; tiles of one scale hold every cell together, each scale by itself.
