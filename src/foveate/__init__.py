@@ -33,6 +33,7 @@ __all__ = [
     "detect_all",
     "detect_video",
     "load",
+    "load_glance",
     "load_refiner",
 ]
 
@@ -48,6 +49,7 @@ _HOMES = {
     "detect_all": "foveate.api",
     "detect_video": "foveate.api.video",
     "load": "foveate.api",
+    "load_glance": "foveate.api",
     "load_refiner": "foveate.api",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -33,6 +34,11 @@ class FlippedDetector:
     def info(self) -> ModelInfo | None:
         """What the detector's model file says."""
         return getattr(self._detector, "info", None)
+
+    @property
+    def path(self) -> Path | None:
+        """The detector's file, if it has one."""
+        return getattr(self._detector, "path", None)
 
     @property
     def parallel(self) -> int:

@@ -65,9 +65,14 @@ class ImageResult:
         tiles: That the network was shown.
         seconds: Wall time of tiling, detection and merging; decoding a file is not in it.
         capped_tiles: Tiles that gave as many boxes as the model can give one: some may be missing.
-        skipped_tiles: Tiles without anything to look at, which the network was not shown.
+        skipped_tiles: Tiles of the plan that the network was not shown: nothing is there, or not
+            enough to be worth a look.
         geo: Where the picture lies, if its source says so.
         notes: What should be known of how it was done.
+        uniform_tiles: Those of them whose pixels are all alike.
+        unselected_tiles: Looks saved by choosing where objects may be.
+        expected_miss: At most this share of objects is missed for that choice, as its file says;
+            None where there was none.
     """
 
     name: str
@@ -80,6 +85,9 @@ class ImageResult:
     skipped_tiles: int = 0
     geo: GeoReference | None = None
     notes: tuple[str, ...] = ()
+    uniform_tiles: int = 0
+    unselected_tiles: int = 0
+    expected_miss: float | None = None
 
 
 class _Placed(NamedTuple):
@@ -128,6 +136,8 @@ def detect_image(
 ) -> ImageResult:
     """Detect objects in one picture.
 
+    A source with a method `choose` is asked which tiles to look at: it is given those of the plan.
+
     The result does not depend on `batch_size`: a tile is shown on the smallest canvas that suits
     the detector, whichever tiles share its batch.
 
@@ -161,6 +171,8 @@ def detect_image(
         if pyramid is None
         else plan_pyramid(*size, plan, pyramid, size_multiple)
     )
+    planned = len(tiles)
+    tiles = getattr(source, "choose", list)(tiles)
     start = None if alone and len(tiles) == 1 else getattr(detector, "start", None)
     groups = [
         _Group(canvas, iter(alike), _sizer(detector, start, canvas, batch_size))
@@ -182,7 +194,7 @@ def detect_image(
             tiled = trusted(tiled, known, pyramid)
         merged = merge_tiles(tiled, merge)
     seconds = time.perf_counter() - started
-    skipped = len(tiles) - len(shown)
+    skipped = planned - len(shown)
     geo = getattr(source, "geo", None)
     return ImageResult(source.name, *size, merged, shown, seconds, capped, skipped, geo)
 
