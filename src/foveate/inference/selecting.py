@@ -26,7 +26,7 @@ from foveate.structures import Detector, FloatArray, ImageSource, Tile, UInt8Ima
 from foveate.tiling import TilePlan
 from foveate.tiling.select import Demand, choose_tiles, held_well
 
-_DENSE = 0.95
+DENSE = 0.95
 """Where more of the tiles would be looked at, all are: the rest is not worth a miss."""
 _ALIKE = 2
 """Levels of 255 within which pixels are alike."""
@@ -236,7 +236,7 @@ class SelectedSource(SkippingSource):
             return self._planned
         with self._profile.stage("glance"):
             chosen = self._chosen(most)
-        if self._select.kind == "recall" and len(chosen) > _DENSE * len(tiles):
+        if self._select.kind == "recall" and len(chosen) > DENSE * len(tiles):
             self._demand, chosen = None, self._planned
         self.unselected = len(tiles) - len(chosen)
         return chosen
