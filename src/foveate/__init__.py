@@ -14,7 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foveate.api import FlippedDetector, Result, detect, detect_all, load, load_refiner
+    from foveate.api import (
+        FlippedDetector,
+        Result,
+        detect,
+        detect_all,
+        load,
+        load_glance,
+        load_refiner,
+    )
     from foveate.api.video import VideoResult, detect_video
     from foveate.errors import FoveateError, UsageError
     from foveate.structures import Detections

@@ -51,7 +51,10 @@ def test_what_is_seen_is_kept_and_what_is_not_is_missed(
     pictures += [held_out("half", image, seen, unseen), held_out("empty", image)]
     calibration = calibrate(glance, pictures, PLAN.overlap_pixels, "picture")
     assert (calibration.units, calibration.empty, calibration.objects) == (59, 1, 60)
-    assert [row.threshold for row in calibration.rows] == list(THRESHOLDS)
+    thresholds = [row.threshold for row in calibration.rows]
+    assert set(thresholds) <= set(THRESHOLDS)
+    assert thresholds == sorted(thresholds)
+    assert len(thresholds) < len(THRESHOLDS) / 2  # rows that say the same are one
     safest, *_, strictest = calibration.rows
     assert safest.kept == pytest.approx(59 / 60)
     assert safest.mean == pytest.approx(58.5 / 59)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,8 +16,9 @@ from foveate.inference.selecting import DENSE
 from foveate.structures import FloatArray, ImageSource, Tile
 from foveate.tiling.select import choose_tiles
 
-THRESHOLDS = tuple(float(1 / (1 + np.exp(-logit))) for logit in np.arange(-10, 4.5, 0.5))
-"""Fixed beforehand, from the safest on: evenly spread in logits [D]."""
+THRESHOLDS = tuple(float(1 / (1 + np.exp(-logit))) for logit in np.arange(-10, 4, 0.125))
+"""Fixed beforehand, from the safest on: evenly spread in logits, close together, for most of what
+is to be gained lies between two of them [D]."""
 
 Unit = Literal["picture", "folder"]
 
@@ -96,8 +98,16 @@ def calibrate(
         units=with_objects,
         empty=len(units) - with_objects,
         objects=len(every),
-        rows=tuple(rows),
+        rows=_last_alike(rows),
     )
+
+
+def _last_alike(rows: Sequence[HeldAt]) -> tuple[HeldAt, ...]:
+    """Of rows in turn that differ in nothing but the threshold, the one with the highest."""
+    same = [
+        one.model_copy(update={"threshold": two.threshold}) == two for one, two in pairwise(rows)
+    ]
+    return tuple(row for row, is_same in zip(rows, [*same, False], strict=True) if not is_same)
 
 
 def object_levels(glance: OnnxGlance, presence: FloatArray, boxes: FloatArray) -> FloatArray:
@@ -111,7 +121,8 @@ def object_levels(glance: OnnxGlance, presence: FloatArray, boxes: FloatArray) -
     centres = (boxes[:, :2] + boxes[:, 2:]) / (2 * glance.info.cell)
     limit = np.array(presence.shape[::-1]) - 1
     columns, rows = np.clip(np.floor(centres).astype(np.int64), 0, limit).T
-    return glance.levels(presence)[rows, columns]
+    of_objects: FloatArray = glance.levels(presence)[rows, columns]
+    return of_objects
 
 
 def _count_tiles(

@@ -155,7 +155,7 @@ def free_tiles(model: Tile, demand: Demand, margin: tuple[int, int]) -> list[Til
     if across < 1 or down < 1:
         return None
     left = demand.wanted.copy()
-    placed = []
+    placed: list[Tile] = []
     top = 0
     while True:
         filled = np.flatnonzero(left[top:].any(axis=1))
@@ -198,7 +198,8 @@ class _Group:
     @property
     def held(self) -> BoolArray:
         """``(R, C)``: of the wanted cells, those held."""
-        return self._wanted & (self._left == 0)
+        held: BoolArray = self._wanted & (self._left == 0)
+        return held
 
     def without_superfluous(self, taken: Sequence[Tile]) -> list[Tile]:
         """Those taken but for the ones whose wanted cells others hold, the last taken first."""
@@ -249,7 +250,8 @@ def _by_worth(groups: Sequence[_Group], most: int | None) -> Iterator[tuple[int,
 
 
 def _held_by_all(groups: Sequence[_Group]) -> BoolArray:
-    return np.logical_and.reduce([group.held for group in groups])
+    held: BoolArray = np.logical_and.reduce([group.held for group in groups])
+    return held
 
 
 def _reading_order(tile: Tile) -> tuple[int, int]:

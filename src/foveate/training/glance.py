@@ -49,9 +49,9 @@ class GlanceFit(Config):
     reach: int = Field(default=1, ge=0, le=16)
     held_out: float = Field(default=0.5, gt=0, lt=1)
     by: Literal["picture", "folder"] = "picture"
-    steps: int = Field(default=500, ge=1)
-    crops: int = Field(default=12, ge=1)
-    crop: int = Field(default=160, ge=32, le=1024, multiple_of=8)
+    steps: int = Field(default=800, ge=1)
+    crops: int = Field(default=24, ge=1)
+    crop: int = Field(default=96, ge=32, le=1024, multiple_of=8)
     around: float = Field(default=0.5, ge=0, le=1)
     learning_rate: float = Field(default=4e-3, gt=0)
     ema: float = Field(default=0.98, ge=0, lt=1)
@@ -76,7 +76,8 @@ class ReducedPicture:
     def of(cls, source: ImageSource, lesson: Lesson, reduction: int) -> ReducedPicture:
         """Reduce a picture that is a lesson, as it will be at run time."""
         image = reduced(source, (0, 0, *reduced_size(source, reduction)), reduction, 3)
-        return cls(image, lesson.boxes / reduction, lesson.ignore / reduction)
+        factor = np.float32(1 / reduction)
+        return cls(image, lesson.boxes * factor, lesson.ignore * factor)
 
 
 def split_lessons(
