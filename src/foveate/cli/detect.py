@@ -36,7 +36,7 @@ from foveate.reports.geo import GEO_EXPORTS, geo_formats_installed
 from foveate.reports.page import page_html
 from foveate.reports.results import detection_summary, picture_summary
 from foveate.reports.sections import Gallery
-from foveate.reports.tables import counted, miss_words, picture_row, pictures_table, profile_lines
+from foveate.reports.tables import Looks, counted, picture_row, pictures_table, profile_lines
 
 _DEFAULT_OUT = Path("out")
 _SEVERAL = "SOURCE [SOURCE ...]"
@@ -189,8 +189,7 @@ class _Job:
         self.rows: list[tuple[str, ...]] = []
         self.summaries: list[dict[str, Any]] = []
         self.capped_tiles = 0
-        self._looked = self._planned = 0
-        self._most_missed = 0.0
+        self._looks = Looks()
         self.failures: dict[str, str] = {}
         self._writing = Lock()
         self._closed = False
@@ -258,10 +257,7 @@ class _Job:
         """Print the table, and where the results are."""
         show_table(pictures_table(self.rows, self.capped_tiles, _ROWS))
         if self.settings.selection is not None:
-            note(
-                f"looked at {self._looked} of {self._planned} tiles: "
-                f"{miss_words(self._most_missed)}"
-            )
+            note(str(self._looks))
         assert self.out is not None
         note(f"detections.json, annotated/ and index.html are in {self.out.path}")
 
@@ -309,9 +305,7 @@ class _Job:
                 )
             self.rows.append(picture_row(result))
             self.capped_tiles += result.capped_tiles
-            self._looked += len(result.tiles)
-            self._planned += len(result.tiles) + result.skipped_tiles
-            self._most_missed = max(self._most_missed, result.expected_miss or 0.0)
+            self._looks.add(result)
             if self.wants_json:
                 self.summaries.append(picture_summary(result, self.info.class_names))
 

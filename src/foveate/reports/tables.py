@@ -152,12 +152,29 @@ def skipped_tiles(picture: PictureResult) -> str:
         if count
     ]
     text = f"{counted(picture.skipped_tiles, 'tile')} not looked at ({', '.join(reasons)})"
-    return text if picture.expected_miss is None else f"{text}, {miss_words(picture.expected_miss)}"
+    return text if picture.expected_miss is None else f"{text}, {_miss(picture.expected_miss)}"
 
 
-def miss_words(miss: float) -> str:
-    """What a selection may cost, as a clause."""
-    return f"by calibration {100 * miss:.3g} % of the objects missed for it at most"
+class Looks:
+    """Counts at how many tiles of many pictures a glance let be looked at."""
+
+    def __init__(self) -> None:
+        self._looked = self._planned = 0
+        self._miss = 0.0
+
+    def add(self, picture: PictureResult) -> None:
+        """Count a picture."""
+        self._looked += len(picture.tiles)
+        self._planned += len(picture.tiles) + picture.skipped_tiles
+        self._miss = max(self._miss, picture.expected_miss or 0.0)
+
+    def __str__(self) -> str:
+        """In words, with what that may cost."""
+        return f"looked at {self._looked} of {counted(self._planned, 'tile')}, {_miss(self._miss)}"
+
+
+def _miss(miss: float) -> str:
+    return f"for which by calibration at most {100 * miss:.3g} % of the objects are missed"
 
 
 def picture_row(picture: PictureResult) -> tuple[str, ...]:
