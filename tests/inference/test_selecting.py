@@ -200,3 +200,28 @@ def test_in_a_folder_the_same(
         alone = foveate.detect(folder / result.name, blob, **options)
         assert result.tiles == alone.tiles
         assert (result.detections.boxes == alone.detections.boxes).all()
+
+
+def test_a_raster_is_chosen_from_like_the_picture(
+    make_glance: Make, blob: OnnxDetector, image: UInt8Image, tmp_path: Path
+) -> None:
+    pytest.importorskip("rasterio")
+    from raster_files import write_raster
+
+    image = np.maximum(image, 1)
+    image[:, :320] = 0
+    path = write_raster(
+        tmp_path / "field.tif", image.transpose(2, 0, 1), nodata=0, tiled=True, blockxsize=128,
+        blockysize=128,
+    )  # fmt: skip
+    options = Options(select="recall=0.95", glance=make_glance())
+    raster, picture = foveate.detect(path, blob, **options), foveate.detect(image, blob, **options)
+    assert raster.geo is not None
+    assert raster.tiles == picture.tiles
+    assert alike(raster.detections, picture.detections)
+    assert len(raster.detections) == 2
+    # The empty half is not selected, and so not even read.
+    assert raster.unselected_tiles == raster.skipped_tiles > 60
+    full = foveate.detect(path, blob)
+    assert full.uniform_tiles == full.unselected_tiles == 0
+    assert full.skipped_tiles > 20

@@ -312,7 +312,7 @@ class _Clock:
             self._looking = now
         elif self.seconds < float("inf") and not self._over:
             each = (now - self._looking) / self._done if self._done else 0.0
-            waiting = self.shown - self._done + 1
+            waiting = max(1, self.shown - self._done + 1)
             self._over = now - self._began + each * waiting > self.seconds
         return not self._over
 
