@@ -225,3 +225,15 @@ def test_a_raster_is_chosen_from_like_the_picture(
     full = foveate.detect(path, blob)
     assert full.uniform_tiles == full.unselected_tiles == 0
     assert full.skipped_tiles > 20
+
+
+def test_a_number_of_tiles_promises_what_its_recall_does(
+    make_glance: Make, blob: OnnxDetector, image: UInt8Image
+) -> None:
+    glance = foveate.load_glance(make_glance(), 1)
+    needed = foveate.detect(image, blob, select="recall=0.95", glance=glance)
+    assert needed.expected_miss is not None
+    given = foveate.detect(image, blob, select=f"tiles={len(needed.tiles)}", glance=glance)
+    assert given.expected_miss is not None
+    assert given.expected_miss <= needed.expected_miss
+    assert alike(given.detections, needed.detections)

@@ -166,3 +166,12 @@ def test_what_tiles_hold_is_told_of_any_of_them() -> None:
     choice = choose_tiles(tiles, demand, 32, 5)
     assert (held_well(choice.tiles, tiles, demand, 32) == choice.held).all()
     assert not held_well([], tiles, demand, 32).any()
+
+
+def test_what_moved_tiles_hold_is_told_too() -> None:
+    demand = spots(1000, 1000, (375, 375), (435, 435), (375, 435), (435, 375))
+    tiles = plan_tiles(1000, 1000, TilePlan(size=256, overlap=32.0))
+    choice = choose_tiles(tiles, demand, 32)
+    assert choice.moved
+    assert (held_well(choice.tiles, tiles, demand, 32) == demand.wanted).all()
+    assert not held_well(choice.tiles, [*tiles, Tile(0, 0, 1000, 1000, 256, 256)], demand, 32).any()

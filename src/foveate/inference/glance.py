@@ -98,11 +98,12 @@ class OnnxGlance:
     def demand(self, source: ImageSource, presence: FloatArray, threshold: float) -> Demand:
         """What must be looked at so that every cell of at least this level is.
 
-        Squared, so that many cells of next to nothing are not worth as much as one object [D].
+        What a cell is worth is its presence to the fourth power, so that many cells of next to
+        nothing are not worth as much as one object [D].
         """
         wanted = self.levels(presence) >= threshold
         size = (source.width, source.height)
-        return Demand(size, self.info.cell, np.square(presence), wanted)
+        return Demand(size, self.info.cell, presence**4, wanted)
 
     def threshold_for(self, recall: float) -> float:
         """The highest threshold at which a recall is kept.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -269,16 +269,43 @@ class SelectedSource(SkippingSource):
         return self._glance.expected_miss(float(self._levels[~held].max(initial=-1.0)))
 
     def _chosen(self, most: int) -> list[Tile]:
-        glance, overlap = self._glance, self._plan.overlap_pixels
+        glance, select = self._glance, self._select
         presence = glance(self.source)
-        if self._select.kind == "recall":
-            threshold = glance.threshold_for(self._select.value)
-            self._demand = glance.demand(self.source, presence, threshold)
-            return choose_tiles(self._planned, self._demand, overlap).tiles
-        self._levels = glance.levels(presence)
-        least = glance.calibration.rows[0].threshold
-        self._demand = glance.demand(self.source, presence, least)
-        return choose_tiles(self._planned, self._demand, overlap, most).tiles
+        if select.kind == "recall":
+            self._demand = glance.demand(self.source, presence, glance.threshold_for(select.value))
+            return self._choice(self._demand)
+        thresholds = [row.threshold for row in glance.calibration.rows]
+        demand = partial(glance.demand, self.source, presence)
+        self._levels, self._demand = glance.levels(presence), demand(thresholds[0])
+        if select.kind == "tiles":
+            return self._within([partial(demand, least) for least in thresholds], most)
+        return self._choice(self._demand, most)
+
+    def _choice(self, demand: Demand, most: int | None = None) -> list[Tile]:
+        return choose_tiles(self._planned, demand, self._plan.overlap_pixels, most).tiles
+
+    def _within(self, demands: Sequence[Callable[[], Demand]], most: int) -> list[Tile]:
+        """The tiles of the safest demand that so many hold, and those worth most of the next.
+
+        Args:
+            demands: The safest first: each wants all that the next one does.
+            most: Tiles.
+        """
+        best: list[Tile] = []
+        low, high = 0, len(demands)  # the safest that can be held is one of these; the last is none
+        while low < high:
+            middle = (low + high) // 2
+            tiles = self._choice(demands[middle]())
+            if len(tiles) <= most:
+                best, high = tiles, middle
+            else:
+                low = middle + 1
+        if high == 0 or len(best) == most:
+            return best
+        wanted = demands[high - 1]()
+        held = held_well(best, self._planned, wanted, self._plan.overlap_pixels)
+        rest = replace(wanted, wanted=wanted.wanted & ~held)
+        return list(dict.fromkeys([*best, *self._choice(rest, most - len(best))]))
 
 
 class _Clock:

@@ -93,21 +93,23 @@ def choose_tiles(
 def held_well(
     looked: Sequence[Tile], tiles: Sequence[Tile], demand: Demand, overlap: int
 ) -> BoolArray:
-    """The wanted cells that tiles of a plan hold well at each scale that it shows, ``(R, C)``.
+    """The wanted cells that are held well at each scale that a plan shows, ``(R, C)``.
 
     Args:
-        looked: Tiles that were looked at.
+        looked: Tiles that were looked at: of the plan, or of the same size elsewhere.
         tiles: All of the plan.
         demand: What is wanted.
         overlap: Of the plan, network pixels.
     """
-    seen = set(looked)
-    groups = [_Group(group, demand, overlap) for group in by_scale(tiles).values()]
-    for group in groups:
-        for tile in group.tiles:
-            if tile in seen:
-                group.take(tile)
-    return _held_by_all(groups)
+    seen = by_scale(looked)
+    held = demand.wanted.copy()
+    for scale, group in by_scale(tiles).items():
+        margin = _margins(group, overlap)
+        of_scale = np.zeros(held.shape, bool)
+        for tile in seen.get(scale, []):
+            of_scale[held_cells(tile, demand, margin)] = True
+        held &= of_scale
+    return held
 
 
 def by_scale(tiles: Sequence[Tile]) -> dict[tuple[int, int, int, int], list[Tile]]:
