@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from foveate.training.glance_lessons import Lesson
 
 _FIT = "fit"
+_ROUND = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
+"""Recalls of which the table shows the cheapest threshold."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -84,13 +86,18 @@ def _fit(flags: Any) -> None:
 
 
 def calibration_table(calibration: Calibration) -> Table:
-    """What can be promised, and the share of the tiles that it takes."""
-    rows = []
-    for row, later in zip(calibration.rows, (*calibration.rows[1:], None), strict=True):
-        same = later is not None and (later.bound, later.kept) == (row.bound, row.kept)
-        if not same:
-            figures = (row.bound, row.mean, row.kept, row.looked)
-            rows.append(tuple(f"{figure:.3f}" for figure in figures))
+    """What can be promised and the share of the tiles it takes: the best, and round figures."""
+    best = calibration.rows[0].bound
+    chosen = {
+        max(row.threshold for row in calibration.rows if row.bound >= least)
+        for least in (best, *_ROUND)
+        if least <= best
+    }
+    rows = tuple(
+        tuple(f"{figure:.3f}" for figure in (row.bound, row.mean, row.kept, row.looked))
+        for row in calibration.rows
+        if row.threshold in chosen
+    )
     unit = calibration.unit
     told = (
         f"Calibrated on {calibration.units} {unit}s with {calibration.objects} objects and "
@@ -103,7 +110,7 @@ def calibration_table(calibration: Calibration) -> Table:
         "kept, of all objects",
         "tiles looked at",
     )
-    return Table("", columns, tuple(rows), told)
+    return Table("", columns, rows, told)
 
 
 def _dataset(source: str, split: str | None) -> Dataset | None:
