@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -54,6 +55,43 @@ def make_model(tmp_path: Path) -> Callable[..., Path]:
         text = json.dumps(stored | changes) if raw is None else raw
         path = tmp_path / name
         path.write_bytes(data[:start] + (_metadata_entry(text) if text != "none" else b""))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_glance(tmp_path: Path, blob_model: Path) -> Callable[..., Path]:
+    """Write a glance for the blob model: cells with something bright; with changed metadata.
+
+    Of thresholds .1, .3 and .9 it promises recalls of .99, .95 and .5.
+    """
+
+    def make(name: str = "glance.onnx", **changes: Any) -> Path:
+        bounds = ((0.1, 0.99), (0.3, 0.95), (0.9, 0.5))
+        rows = [
+            {"threshold": threshold, "looked": 0.5, "kept": 1.0, "mean": 1.0, "bound": bound}
+            for threshold, bound in bounds
+        ]
+        values = {
+            "kind": "glance",
+            "schema_version": 1,
+            "name": "glance-blob",
+            "detector": "blob",
+            "detector_hash": hashlib.sha256(blob_model.read_bytes()).hexdigest(),
+            "class_names": ["warm", "cold"],
+            "reduction": 4,
+            "tile_plan": {"size": 64, "overlap": 0.25},
+            "taught_by": "labels",
+            "pictures": 10,
+            "calibration": {
+                "level": 0.95, "unit": "picture", "units": 100, "empty": 3, "objects": 500,
+                "rows": rows,
+            },
+        }  # fmt: skip
+        path = tmp_path / name
+        text = json.dumps(values | changes)
+        path.write_bytes(BLOB.with_name("glance.onnx").read_bytes() + _metadata_entry(text))
         return path
 
     return make

@@ -14,7 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foveate.api import FlippedDetector, Result, detect, detect_all, load, load_refiner
+    from foveate.api import (
+        FlippedDetector,
+        Result,
+        detect,
+        detect_all,
+        load,
+        load_glance,
+        load_refiner,
+    )
     from foveate.api.raster import RasterResult, detect_raster
     from foveate.api.video import VideoResult, detect_video
     from foveate.errors import FoveateError, UsageError
@@ -36,6 +44,7 @@ __all__ = [
     "detect_raster",
     "detect_video",
     "load",
+    "load_glance",
     "load_refiner",
 ]
 
@@ -53,6 +62,7 @@ _HOMES = {
     "detect_raster": "foveate.api.raster",
     "detect_video": "foveate.api.video",
     "load": "foveate.api",
+    "load_glance": "foveate.api",
     "load_refiner": "foveate.api",
 }
 

@@ -30,6 +30,9 @@ class Found:
     seconds: float = 0.5
     capped_tiles: int = 0
     skipped_tiles: int = 0
+    uniform_tiles: int = 0
+    unselected_tiles: int = 0
+    expected_miss: float | None = None
     geo: GeoReference | None = None
 
 

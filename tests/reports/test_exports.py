@@ -37,6 +37,9 @@ class Picture:
     seconds: float = 0.0
     capped_tiles: int = 0
     skipped_tiles: int = 0
+    uniform_tiles: int = 0
+    unselected_tiles: int = 0
+    expected_miss: float | None = None
     geo: None = None
 
 

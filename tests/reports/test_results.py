@@ -74,7 +74,8 @@ def test_detection_summary_adds_up() -> None:
         )
     )
     assert summary["totals"] == {
-        "images": 2, "failed": 1, "detections": 7, "tiles": 2, "capped_tiles": 0, "seconds": 0.75,
+        "images": 2, "failed": 1, "detections": 7, "tiles": 2, "skipped_tiles": 0,
+        "capped_tiles": 0, "seconds": 0.75,
         "counts": summary["totals"]["counts"],
     }  # fmt: skip
     assert sum(summary["totals"]["counts"].values()) == 7

@@ -9,7 +9,7 @@ import pytest
 
 from foveate.structures import Tile
 from foveate.tiling import TilePlan, plan_tiles
-from foveate.tiling.fitted import by_scale, fitted_tiles
+from foveate.tiling.fitted import fitted_tiles
 
 CELL = 16
 
@@ -90,9 +90,3 @@ def test_the_result_does_not_depend_on_the_order_of_the_tiles() -> None:
     assert fitted_tiles(tiles[::-1], wanted, CELL, (640, 480), 16) == fitted_tiles(
         tiles, wanted, CELL, (640, 480), 16
     )
-
-
-def test_by_scale_parts_the_whole_picture_from_its_tiles() -> None:
-    tiles = plan_tiles(640, 480, TilePlan(size=160, overlap=32, full_image=True))
-    parts = by_scale(tiles)
-    assert [len(part) for part in parts] == [len(tiles) - 1, 1]

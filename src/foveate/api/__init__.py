@@ -19,6 +19,7 @@ from foveate.inference.bundled import resolve_model
 from foveate.inference.flips import FlippedDetector
 from foveate.inference.folder import Failure, detect_folder, pictures_in_flight
 from foveate.inference.foreign.detector import ForeignDetector
+from foveate.inference.glance import OnnxGlance
 from foveate.inference.model_info import METADATA_KEY
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.onnx_file import read_metadata
@@ -34,12 +35,14 @@ __all__ = [
     "ForeignDetector",
     "LibraryDetector",
     "OnnxDetector",
+    "OnnxGlance",
     "OnnxRefiner",
     "Options",
     "Result",
     "detect",
     "detect_all",
     "load",
+    "load_glance",
     "load_refiner",
 ]
 
@@ -94,6 +97,21 @@ def load_refiner(path: str | Path, threads: int | None = None) -> OnnxRefiner:
     return OnnxRefiner(Path(path), threads)
 
 
+def load_glance(path: str | Path, threads: int | None = None) -> OnnxGlance:
+    """Load a glance, for the option `glance`.
+
+    Args:
+        path: A file made by ``foveate glance fit``.
+        threads: Parts of a picture worked on side by side; None takes one a processor. Results do
+            not depend on it.
+
+    Raises:
+        FoveateError: If there is no such file, or it is no glance.
+        UsageError: If `threads` is below 1.
+    """
+    return OnnxGlance(Path(path), threads)
+
+
 def detect(
     source: str | Path | ImageSource | Any, detector: Detector, **options: Unpack[Options]
 ) -> Result:
@@ -105,9 +123,9 @@ def detect(
             `detect_all`.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         **options: `tile`, `overlap`, `scale`, `scales`, `scale_sides`, `full_image`, `plain`,
-            `merge`, `threshold`, `batch_size`, `bands`, `value_range`, `stabilise`, `refine`, as
-            `Options`
-            describes them; each is the model's or the picture's own by default.
+            `merge`, `threshold`, `batch_size`, `bands`, `value_range`, `stabilise`, `refine`,
+            `select`, `glance`, as `Options` describes them; each is the model's or the picture's
+            own by default.
 
     Raises:
         FoveateError: If the picture cannot be read, or does not suit the model.

@@ -26,10 +26,15 @@ class Result:
         tiles: That the network was shown.
         seconds: Wall time of tiling, detection and merging; decoding a file is not in it.
         capped_tiles: Tiles that gave as many boxes as the model can give one: some may be missing.
-        skipped_tiles: Tiles without anything to look at, which the network was not shown.
+        skipped_tiles: Tiles of the plan that the network was not shown: nothing is there, or not
+            enough to be worth a look.
         geo: Where the picture lies, if it says so.
         source: The picture.
         remarks: What should be known of how it was shown to the model.
+        uniform_tiles: Of those skipped, the ones whose pixels are all alike.
+        unselected_tiles: Looks saved by choosing where objects may be.
+        expected_miss: At most this share of objects is missed for that choice, as the glance's
+            file says; None where there was none.
     """
 
     name: str
@@ -44,6 +49,9 @@ class Result:
     geo: GeoReference | None
     source: ImageSource
     remarks: tuple[str, ...] = ()
+    uniform_tiles: int = 0
+    unselected_tiles: int = 0
+    expected_miss: float | None = None
 
     @classmethod
     def of(cls, found: ImageResult, source: ImageSource, class_names: tuple[str, ...]) -> Result:
@@ -61,6 +69,9 @@ class Result:
             geo=found.geo,
             source=source,
             remarks=found.notes,
+            uniform_tiles=found.uniform_tiles,
+            unselected_tiles=found.unselected_tiles,
+            expected_miss=found.expected_miss,
         )
 
     @property

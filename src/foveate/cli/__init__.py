@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "Say whether one run is better than another, or the difference may be luck.",
     "convert": "Write a labelled data set in another format.",
     "models": "List the bundled models.",
+    "glance": "Fit what says where a detector should look, so that it need not look everywhere.",
     "train": "Train a detector from a recipe.",
     "export": "Make one model.onnx of a training run.",
 }

@@ -21,6 +21,7 @@ from foveate.inference.settings import Options
 from foveate.merge.config import MergeMethod
 
 if TYPE_CHECKING:
+    from foveate.inference.glance import OnnxGlance
     from foveate.inference.model_info import ModelInfo
     from foveate.inference.refine import OnnxRefiner
     from foveate.structures import Detector
@@ -146,6 +147,7 @@ OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
 OptionalCrs = Annotated[str | None, _optional(str, "CRS", "the raster's")]
 OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
 Alignment = Annotated[str | None, _optional(str, "none|ecc|features", _MODEL)]
+Selecting = Annotated[str | None, _optional(str, "HOW", "all tiles")]
 OptionalText = Annotated[str | None, _optional(str, "NAME", "none")]
 
 
@@ -170,6 +172,8 @@ class RunFlags:
         bands: Which bands of a picture to show, in the model's order; 3,2,1 for many satellites.
         value_range: Values shown as black and as white, 0:10000; or percentiles, 2%:98%.
         refine: Judge small boxes once more, with a file that 'foveate train mtgan' made.
+        select: Look only at tiles that --glance chooses: recall=0.95, tiles=40, or budget=2s.
+        glance: What chooses them, a file that 'foveate glance fit' made for this model.
     """
 
     tile: Pixels = None
@@ -188,6 +192,8 @@ class RunFlags:
     bands: Bands = None
     value_range: Values = None
     refine: OptionalFile = None
+    select: Selecting = None
+    glance: OptionalFile = None
 
     def load(self, model: str) -> tuple[Detector, ModelInfo]:
         """The detector these flags ask for, and what its file says."""
@@ -214,6 +220,8 @@ class RunFlags:
             bands=self.bands,
             value_range=self.value_range,
             refine=None if self.refine is None else _refiner(self.refine, self.threads),
+            select=self.select,
+            glance=None if self.glance is None else _glance(self.glance, self.threads),
         )
 
 
@@ -246,6 +254,14 @@ def _refiner(path: Path, threads: int | None) -> OnnxRefiner:
     from foveate.api import load_refiner
 
     return load_refiner(path, threads)
+
+
+@cache
+def _glance(path: Path, threads: int | None) -> OnnxGlance:
+    """A glance's file, read once."""
+    from foveate.api import load_glance
+
+    return load_glance(path, threads)
 
 
 RunOptions = Annotated[RunFlags, tyro.conf.arg(name="")]

@@ -37,7 +37,7 @@ from foveate.reports.geo import GEO_EXPORTS, geo_formats_installed
 from foveate.reports.page import page_html
 from foveate.reports.results import detection_summary, picture_summary
 from foveate.reports.sections import Gallery
-from foveate.reports.tables import counted, picture_row, pictures_table, profile_lines
+from foveate.reports.tables import Looks, counted, picture_row, pictures_table, profile_lines
 
 _DEFAULT_OUT = Path("out")
 _SEVERAL = "SOURCE [SOURCE ...]"
@@ -228,6 +228,7 @@ class _Job:
         self.rows: list[tuple[str, ...]] = []
         self.summaries: list[dict[str, Any]] = []
         self.capped_tiles = 0
+        self._looks = Looks()
         self.failures: dict[str, str] = {}
         self._writing = Lock()
         self._closed = False
@@ -294,6 +295,8 @@ class _Job:
     def show(self) -> None:
         """Print the table, and where the results are."""
         show_table(pictures_table(self.rows, self.capped_tiles, _ROWS))
+        if self.settings.selection is not None:
+            note(str(self._looks))
         assert self.out is not None
         note(f"detections.json, annotated/ and index.html are in {self.out.path}")
 
@@ -341,6 +344,7 @@ class _Job:
                 )
             self.rows.append(picture_row(result))
             self.capped_tiles += result.capped_tiles
+            self._looks.add(result)
             if self.wants_json:
                 self.summaries.append(picture_summary(result, self.info.class_names))
 

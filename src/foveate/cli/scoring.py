@@ -28,6 +28,7 @@ from foveate.inference.model_info import ModelInfo
 from foveate.inference.pipeline import ImageResult
 from foveate.inference.settings import RunSettings, frame_runner, run_settings, runner
 from foveate.reports.results import Run
+from foveate.reports.tables import Looks
 from foveate.structures import Dataset, Detections, Detector, IntArray, Sample, Tile, UInt8Image
 from foveate.tiling import look
 
@@ -150,7 +151,7 @@ def predict_dataset(
     shown = settings.score_threshold
     least = min(LEAST_SCORE, shown)
     settings = replace(settings, score_threshold=least)
-    predicted = Predicted(name, {}, shown)
+    predicted, looks = Predicted(name, {}, shown), Looks()
     with progress(name, len(dataset)) as step:
 
         def fail(failure: Failure) -> None:
@@ -168,7 +169,10 @@ def predict_dataset(
             found = relabel(result.detections, labels)
             predicted.predictions[sample.image_id] = found
             predicted.results[sample.image_id] = replace(result, detections=found)
+            looks.add(result)
             step()
+    if settings.selection is not None and not settings.plan.plain:
+        note(f"{name}: {looks}")
     return predicted
 
 

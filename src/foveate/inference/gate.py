@@ -27,7 +27,8 @@ from foveate.inference.layers import LayeredSource, SourceView
 from foveate.inference.pipeline import ImageResult
 from foveate.structures import BoolArray, Detections, FloatArray, IntArray, Tile, UInt8Image
 from foveate.structures.boxes import box_iou
-from foveate.tiling.fitted import by_scale, fitted_tiles
+from foveate.tiling.fitted import fitted_tiles
+from foveate.tiling.select import by_scale
 
 _CELL = 16
 """Side of a cell, picture pixels."""
@@ -116,7 +117,7 @@ class MotionGate:
         self._seen.renew(wanted, grey, self._frame)
         size = source.width, source.height
         chosen: list[Tile] = []
-        for group in by_scale(tiles):
+        for group in by_scale(tiles).values():
             margin = self.config.margin
             chosen += fitted_tiles(group, wanted, _CELL, size, margin, multiple)
         return chosen, wanted

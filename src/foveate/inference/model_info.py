@@ -26,6 +26,8 @@ COLOURS = 3
 """Channels of a picture as every source gives it: red, green and blue."""
 REFINER = "refiner"
 """`kind` of a file that is no detector, but judges what one finds."""
+GLANCE = "glance"
+"""`kind` of a file that is no detector, but says where one should look."""
 
 
 class Measured(Config):

@@ -14,7 +14,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from foveate.config import Config
 from foveate.errors import FoveateError
-from foveate.inference.model_info import METADATA_KEY, REFINER, SCHEMA_VERSION, ModelInfo
+from foveate.inference.model_info import (
+    GLANCE,
+    METADATA_KEY,
+    REFINER,
+    SCHEMA_VERSION,
+    ModelInfo,
+)
 
 C = TypeVar("C", bound=Config)
 Buffer: TypeAlias = memoryview
@@ -62,6 +68,11 @@ def read_model_info(path: str | Path) -> ModelInfo:
     if values.get("kind") == REFINER:
         raise FoveateError(
             f"{path}: a refiner, which judges what a detector finds: give it with --refine, "
+            "and the detector with --model"
+        )
+    if values.get("kind") == GLANCE:
+        raise FoveateError(
+            f"{path}: a glance, which says where a detector should look: give it with --glance, "
             "and the detector with --model"
         )
     info = record_as(ModelInfo, values, path)

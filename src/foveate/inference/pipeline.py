@@ -63,9 +63,14 @@ class ImageResult:
         tiles: That the network was shown.
         seconds: Wall time of tiling, detection and merging; decoding a file is not in it.
         capped_tiles: Tiles that gave as many boxes as the model can give one: some may be missing.
-        skipped_tiles: Tiles without anything to look at, which the network was not shown.
+        skipped_tiles: Tiles of the plan that the network was not shown: nothing is there, or not
+            enough to be worth a look.
         geo: Where the picture lies, if its source says so.
         notes: What should be known of how it was done.
+        uniform_tiles: Those of them whose pixels are all alike.
+        unselected_tiles: Looks saved by choosing where objects may be.
+        expected_miss: At most this share of objects is missed for that choice, as its file says;
+            None where there was none.
     """
 
     name: str
@@ -78,6 +83,9 @@ class ImageResult:
     skipped_tiles: int = 0
     geo: GeoReference | None = None
     notes: tuple[str, ...] = ()
+    uniform_tiles: int = 0
+    unselected_tiles: int = 0
+    expected_miss: float | None = None
 
 
 class _Group(NamedTuple):

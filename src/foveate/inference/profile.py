@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-STAGES = ("decode", "tiles", "network", "boxes", "merge", "refine", "write")
+STAGES = ("decode", "glance", "tiles", "network", "boxes", "merge", "refine", "write")
 """In the order data flows; they run at the same time, in threads of their own."""
 
 

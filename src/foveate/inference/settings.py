@@ -16,11 +16,13 @@ from foveate.data.motion import MotionConfig
 from foveate.data.values import Reading, ValueRange
 from foveate.errors import UsageError
 from foveate.inference.folder import Runner
+from foveate.inference.glance import OnnxGlance
 from foveate.inference.layers import StillSource
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.pipeline import ImageResult, OnTiles, detect_image
 from foveate.inference.profile import Profile
 from foveate.inference.refine import OnnxRefiner, RefiningRunner
+from foveate.inference.selecting import Select, Selection, SkippingRunner
 from foveate.merge.config import MergeConfig, MergeMethod
 from foveate.structures import Detector, ImageSource
 from foveate.tiling import Pyramid, TilePlan
@@ -55,6 +57,10 @@ class Options(TypedDict, total=False):
             `ALIGNMENTS`, or ``none``.
         refine: Judge small boxes once more: a file made by ``foveate train mtgan``, or what
             `foveate.load_refiner` gives, which need not be read again for every picture.
+        select: Look only at tiles that a glance chooses: ``recall=0.95``, ``tiles=40`` or
+            ``budget=2s``, or a `Select`.
+        glance: What chooses them: a file made by ``foveate glance fit``, or what
+            `foveate.load_glance` gives.
     """
 
     tile: int | None
@@ -71,6 +77,8 @@ class Options(TypedDict, total=False):
     value_range: tuple[float, float] | str | None
     stabilise: str | None
     refine: str | Path | OnnxRefiner | None
+    select: str | Select | None
+    glance: str | Path | OnnxGlance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ class RunSettings:
         reading: Which bands and values of a picture are shown.
         motion: The motion channels that the model sees beside the picture; None for none.
         refiner: Judges small boxes once more.
+        selection: Chooses the tiles to look at; None looks at all.
     """
 
     plan: TilePlan
@@ -100,6 +109,7 @@ class RunSettings:
     reading: Reading
     motion: MotionConfig | None = None
     refiner: OnnxRefiner | None = None
+    selection: Selection | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What decides the result, as plain data."""
@@ -112,6 +122,8 @@ class RunSettings:
             "value_range": str(self.reading.values) if self.reading.values else None,
             "motion": self.motion.model_dump(mode="json") if self.motion else None,
             "refiner": self.refiner.info.recipe_hash if self.refiner else None,
+            "select": str(self.selection.select) if self.selection else None,
+            "glance": self.selection.glance.hash if self.selection else None,
         }
 
     def __str__(self) -> str:
@@ -124,6 +136,8 @@ class RunSettings:
             also = ", and the whole picture" if plan.full_image else ""
             tiles = f"tiles of {plan.size} px overlapping {plan.overlap_pixels} px{scale}{also}"
         text = f"{tiles}, merge {self.merge.method}, least score {self.score_threshold:g}"
+        if self.selection is not None:
+            text += f", {self.selection.in_words(plan)}"
         if self.refiner is None:
             return text
         info = self.refiner.info
@@ -135,21 +149,36 @@ def runner(detector: Detector, settings: RunSettings, profile: Profile | None = 
 
     A model that sees motion is shown that nothing moves, for a picture is no video. With a refiner,
     what the detector is less sure of takes part, too, down to the least score that the refiner has
-    learned: it can raise a box above the threshold.
+    learned: it can raise a box above the threshold. Uniform tiles, and those that a glance does not
+    choose, are not shown.
     """
-    run = frame_runner(detector, settings, profile)
+    run = _runner(detector, settings, profile, skipping=True)
     return run if settings.motion is None else partial(_still, run, settings.motion)
 
 
 def frame_runner(
     detector: Detector, settings: RunSettings, profile: Profile | None = None
 ) -> Runner:
-    """The same for the frames of a video, which come with the channels that the model sees."""
+    """The same for the frames of a video, which come with the channels that the model sees.
+
+    What is skipped in a stream is its gate's to say: what it remembers of a tile would stay.
+
+    Raises:
+        UsageError: If tiles are to be chosen by a glance.
+    """
+    if settings.selection is not None:
+        raise UsageError("select: for pictures; of a video, --gate chooses the tiles")
+    return _runner(detector, settings, profile, skipping=False)
+
+
+def _runner(
+    detector: Detector, settings: RunSettings, profile: Profile | None, *, skipping: bool
+) -> Runner:
     least, refiner = settings.score_threshold, settings.refiner
     if refiner is not None:
         least = min(least, refiner.info.least_score)
     profile = profile or Profile()
-    run = partial(
+    run: Runner = partial(
         detect_image,
         detector=detector,
         plan=settings.plan,
@@ -161,6 +190,8 @@ def frame_runner(
         batch_size=settings.batch_size,
         profile=profile,
     )
+    if skipping:
+        run = SkippingRunner(run, settings.plan, profile, settings.selection)
     if refiner is None:
         return run
     return RefiningRunner(run, refiner, settings.score_threshold, profile)
@@ -217,6 +248,7 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
         reading=reading_of(options),
         motion=_motion(info, options.get("stabilise")),
         refiner=_refiner(detector, options.get("refine")),
+        selection=_selection(detector, info, options),
     )
 
 
@@ -236,6 +268,14 @@ def _refiner(detector: Detector, asked: str | Path | OnnxRefiner | None) -> Onnx
     refiner = asked if isinstance(asked, OnnxRefiner) else OnnxRefiner(Path(asked))
     refiner.require_classes(class_names_of(detector))
     return refiner
+
+
+def _selection(detector: Detector, info: ModelInfo | None, options: Options) -> Selection | None:
+    """The glance asked for, which must be the detector's, and what it is asked for."""
+    select, glance = options.get("select"), options.get("glance")
+    if info is not None and info.motion is not None and (select, glance) != (None, None):
+        raise UsageError(f"select: {info.name} sees motion, and a glance sees still pictures")
+    return Selection.of(detector, class_names_of(detector), select, glance)
 
 
 def plan_options(plan: TilePlan) -> Options:

@@ -56,7 +56,22 @@ class PictureResult(Protocol):
 
     @property
     def skipped_tiles(self) -> int:
-        """Tiles without anything to look at."""
+        """Tiles of the plan that the network was not shown."""
+        ...
+
+    @property
+    def uniform_tiles(self) -> int:
+        """Of those, the ones whose pixels are all alike."""
+        ...
+
+    @property
+    def unselected_tiles(self) -> int:
+        """Looks saved by choosing where objects may be."""
+        ...
+
+    @property
+    def expected_miss(self) -> float | None:
+        """Share of objects missed at most for that choice; None where there was none."""
         ...
 
     @property
@@ -139,7 +154,11 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         - `tiles`: how many the network was shown.
         - `capped_tiles`: how many of them gave as many boxes as the model can give one, so that
           some objects may be missing.
-        - `skipped_tiles`: how many it was not shown because nothing is in them.
+        - `skipped_tiles`: how many of the plan it was not shown, and of them
+          - `uniform_tiles`: how many are all alike;
+          - `unselected_tiles`: how many looks a glance saved (the others have no valid pixel).
+        - `expected_miss`: at most this share of objects is missed for what the glance saved, or
+          None where all tiles were looked at.
         - `seconds`: wall time of tiling, detection and merging; pictures that are worked on at the
           same time share it.
         - `counts`: class name to number of objects.
@@ -154,12 +173,19 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         "tiles": len(picture.tiles),
         "capped_tiles": picture.capped_tiles,
         "skipped_tiles": picture.skipped_tiles,
+        "uniform_tiles": picture.uniform_tiles,
+        "unselected_tiles": picture.unselected_tiles,
+        "expected_miss": _rounded(picture.expected_miss),
         "seconds": round(picture.seconds, 4),
         "counts": class_counts(found, class_names),
         "boxes": np.round(found.boxes.astype(np.float64), 3).tolist(),
         "scores": np.round(found.scores.astype(np.float64), 6).tolist(),
         "labels": found.labels.tolist(),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def detection_summary(
@@ -185,8 +211,8 @@ def detection_summary(
         - `model`, `class_names`, `settings`: as given.
         - `images`: one `picture_summary` a picture that was done.
         - `failures`: a list of ``{name, error}``.
-        - `totals`: `images`, `failed`, `detections`, `tiles`, `capped_tiles`, `seconds`, and
-          `counts` by class.
+        - `totals`: `images`, `failed`, `detections`, `tiles`, `skipped_tiles`, `capped_tiles`,
+          `seconds`, and `counts` by class.
     """
     failed = [{"name": name, "error": error} for name, error in (failures or {}).items()]
     counts: dict[str, int] = {}
@@ -204,6 +230,7 @@ def detection_summary(
             "failed": len(failed),
             "detections": sum(len(picture["boxes"]) for picture in pictures),
             "tiles": sum(picture["tiles"] for picture in pictures),
+            "skipped_tiles": sum(picture["skipped_tiles"] for picture in pictures),
             "capped_tiles": sum(picture["capped_tiles"] for picture in pictures),
             "seconds": round(seconds, 4),
             "counts": counts,

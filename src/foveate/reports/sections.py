@@ -25,7 +25,7 @@ from foveate.reports.figures import (
 from foveate.reports.page import Section, table_html
 from foveate.reports.palette import class_colour, css
 from foveate.reports.results import PictureResult, class_counts
-from foveate.reports.tables import Table, counted, picture_row, pictures_table
+from foveate.reports.tables import Table, counted, picture_row, pictures_table, skipped_tiles
 from foveate.structures import Detections, ImageSource
 from foveate.tiling import look
 
@@ -167,7 +167,7 @@ def _how(result: PictureResult) -> str:
     tiles = counted(len(result.tiles), "tile")
     text = f"{result.width} x {result.height} pixels, {tiles}, {result.seconds:.2f} s."
     if result.skipped_tiles:
-        text += f" {counted(result.skipped_tiles, 'tile')} without anything in it not looked at."
+        text += f" {skipped_tiles(result)}."
     if result.capped_tiles:
         text += (
             f" {result.capped_tiles} of the tiles gave as many objects as the model can give "

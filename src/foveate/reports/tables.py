@@ -139,12 +139,52 @@ def models_table(models: Sequence[ModelInfo], file_bytes: Mapping[str, int] | No
     return Table("", tuple(columns), tuple(map(tuple, rows)))
 
 
+def skipped_tiles(picture: PictureResult) -> str:
+    """Which tiles of a picture were not looked at and why, and what that may cost; a clause."""
+    empty = picture.skipped_tiles - picture.uniform_tiles - picture.unselected_tiles
+    reasons = [
+        f"{count} {why}"
+        for count, why in (
+            (empty, "without anything in it"),
+            (picture.uniform_tiles, "all alike"),
+            (picture.unselected_tiles, "not selected"),
+        )
+        if count
+    ]
+    text = f"{counted(picture.skipped_tiles, 'tile')} not looked at ({', '.join(reasons)})"
+    return text if picture.expected_miss is None else f"{text}, {_miss(picture.expected_miss)}"
+
+
+class Looks:
+    """Counts at how many tiles of many pictures a glance let be looked at."""
+
+    def __init__(self) -> None:
+        self._looked = self._planned = 0
+        self._miss = 0.0
+
+    def add(self, picture: PictureResult) -> None:
+        """Count a picture."""
+        self._looked += len(picture.tiles)
+        self._planned += len(picture.tiles) + picture.skipped_tiles
+        self._miss = max(self._miss, picture.expected_miss or 0.0)
+
+    def __str__(self) -> str:
+        """In words, with what that may cost."""
+        return f"looked at {self._looked} of {counted(self._planned, 'tile')}, {_miss(self._miss)}"
+
+
+def _miss(miss: float) -> str:
+    return f"for which by calibration at most {100 * miss:.3g} % of the objects are missed"
+
+
 def picture_row(picture: PictureResult) -> tuple[str, ...]:
     """A picture's row of `pictures_table`: name, size, tiles, objects, time."""
+    looked = len(picture.tiles)
+    planned = f" of {looked + picture.skipped_tiles}" if picture.unselected_tiles else ""
     return (
         picture.name,
         f"{picture.width} x {picture.height}",
-        str(len(picture.tiles)),
+        f"{looked}{planned}",
         str(len(picture.detections)),
         f"{picture.seconds:.2f}",
     )
@@ -170,13 +210,17 @@ def pictures_table(
     return Table("", columns, tuple(rows[:most]), " ".join(notes))
 
 
+_RARE = ("glance", "refine")
+"""Stages that are told of only where they were."""
+
+
 def profile_lines(profile: Profile) -> str:
     """Where the time of a run went, a line a stage."""
     rows = [
         f"  {name:<8} {seconds:8.2f} s {100 * seconds / profile.wall:5.0f} %"
         + (_each(seconds, profile.refined) if name == "refine" else "")
         for name, seconds in profile.busy.items()
-        if name != "refine" or profile.refined
+        if seconds or name not in _RARE
     ]
     idle = profile.wall - profile.busy["network"]
     return "\n".join(

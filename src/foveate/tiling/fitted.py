@@ -64,15 +64,6 @@ def fitted_tiles(
     return fitted if _cost(fitted) < _cost(tiles) else list(tiles)
 
 
-def by_scale(tiles: Sequence[Tile]) -> list[list[Tile]]:
-    """Tiles by the size of their region and of what is shown, in their order."""
-    groups: dict[tuple[int, int, int, int], list[Tile]] = {}
-    for tile in tiles:
-        key = tile.width, tile.height, tile.out_width, tile.out_height
-        groups.setdefault(key, []).append(tile)
-    return list(groups.values())
-
-
 def _cost(tiles: Sequence[Tile]) -> int:
     return sum(tile.out_width * tile.out_height + _LOOK for tile in tiles)
 
