@@ -156,7 +156,7 @@ def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
 BASES = {"nuclei": "retinanet", "faces": "tiny-faces", "vhr10": "vhr10-retinanet"}
 """Whose small boxes are super-resolved."""
 
-REFINED = {
+REFINED: dict[str, dict[str, Any]] = {
     "plain": {"inputs": "plain"},
     "bicubic": {"inputs": "bicubic"},
     "generated": {"inputs": "generated"},
@@ -164,11 +164,11 @@ REFINED = {
 """What the judge of SOD-MTGAN is shown: the method, and its controls."""
 
 
-_AS_PUBLISHED = {
+_AS_PUBLISHED: dict[str, Any] = {
     "learning_rate": 1e-4, "last_learning_rate": 1e-5,
     "generator": {"width": 64}, "crops": {"small": 32.0},
 }  # fmt: skip
-REMEDIES = {
+REMEDIES: dict[str, dict[str, Any]] = {
     "published": _AS_PUBLISHED,
     "published-bicubic": {**_AS_PUBLISHED, "inputs": "bicubic"},
     "larger-bicubic": {"inputs": "bicubic", "crops": {"small": 32.0}},

@@ -98,7 +98,8 @@ def test_what_vanishes_is_forgotten_and_what_stands_still_is_not() -> None:
 
 def test_a_box_that_leaves_the_cells_looked_at_is_not_lost_and_not_doubled() -> None:
     def at(x: float) -> Detections:
-        return Detections(np.array([[x, 0, x + 30, 10]], np.float32), np.ones(1), np.zeros(1))
+        box = np.array([[x, 0, x + 30, 10]], np.float32)
+        return Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))
 
     inside = np.zeros((1, 4), bool)
     inside[0, 1] = True  # centres from 16 to 32

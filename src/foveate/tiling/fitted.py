@@ -129,7 +129,8 @@ def _within(
     multiple: int,
 ) -> list[Tile]:
     """A rectangle as one tile, or as several where it is longer than those of the plan."""
-    x, y, width, height = *rectangle[:2].tolist(), *(rectangle[2:] - rectangle[:2]).tolist()
+    x, y, right, bottom = (int(side) for side in rectangle)
+    width, height = right - x, bottom - y
     most = max(max(tile.out_width, tile.out_height) for tile in tiles)
     overlap = min(_overlap(tiles), most // 2)
     across, down = (round(n * one) for n, one in zip((width, height), enlarged, strict=True))
