@@ -156,6 +156,9 @@ def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
 BASES = {"nuclei": "retinanet", "faces": "tiny-faces", "vhr10": "vhr10-retinanet"}
 """Whose small boxes are super-resolved."""
 
+BOUNDS = {"vhr10": {"crops": {"small": 32.0}}}
+"""Below 16 px there is next to nothing to refine."""
+
 REFINED: dict[str, dict[str, Any]] = {
     "plain": {"inputs": "plain"},
     "bicubic": {"inputs": "bicubic"},
@@ -245,7 +248,9 @@ TRIALS: dict[str, Trial] = {
     },
     **{f"vhr10-remote-{name}": _unturned({"augment": how}) for name, how in TURNS.items()},
     **{
-        f"{data}-mtgan-{name}": Trial("mtgan", data, settings, base)
+        f"{data}-mtgan-{name}": Trial(
+            "mtgan", data, laid_over(BOUNDS.get(data, {}), settings), base
+        )
         for data, base in BASES.items()
         for name, settings in (REFINED | (REMEDIES if data == "nuclei" else {})).items()
     },
