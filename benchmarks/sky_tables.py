@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from article_tables import Rows, difference, figure, verdict
-from sky_motion import LONG, MODES, SETS, STARTED
 
 WORDS = {
     "none": "none",
     "difference": "difference to 1 and 3 frames before",
-    LONG: "difference to 5 and 15 frames before",
+    "difference-long": "difference to 5 and 15 frames before",
     "mog2": "mixture of Gaussians",
     "median": "difference to the running median",
     "grey-stack": "three grey frames",
@@ -19,17 +18,18 @@ WORDS = {
 """Each mode."""
 
 
+DEFAULT_START = "sky-ir-difference"
+"""What other ways to begin are compared with."""
+
+
 def fixed_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     """What each mode finds in clips of fixed cameras, and by how much more than none."""
     head = ["clips", "motion", "AP", "below 16 px", "AP small", "AP medium", "difference of AP",
             "of AP small", "gains"]  # fmt: skip
-    rows = []
-    for data in SETS:
-        for mode in MODES:
-            judged = report["fixed"].get(f"{data}-{mode}")
-            if judged is not None:
-                rows.append([data, WORDS[mode], *_row(report, judged, "AP_medium")])
-    return head, rows
+    return head, [
+        [*_names(name), *_row(report, judged, "AP_medium")]
+        for name, judged in sorted(report["fixed"].items(), key=_place)
+    ]
 
 
 def moving_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
@@ -37,12 +37,10 @@ def moving_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     head = ["clips", "motion", "frames", "AP", "below 16 px", "AP small", "difference of AP",
             "of AP small", "gains"]  # fmt: skip
     rows = []
-    for data in SETS:
-        for mode in MODES:
-            for ending, how in (("", "as they are"), ("-aligned", "aligned")):
-                judged = report["moving"].get(f"{data}-{mode}-moving{ending}")
-                if judged is not None:
-                    rows.append([data, WORDS[mode], how, *_row(report, judged)])
+    for name, judged in sorted(report["moving"].items(), key=_place):
+        trained, aligned = name.split("-moving")
+        how = "aligned" if aligned else "as they are"
+        rows.append([*_names(trained), how, *_row(report, judged)])
     return head, rows
 
 
@@ -50,12 +48,25 @@ def starts_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     """Ways in which the weights of the new channels begin, beside the default."""
     head = ["new channels begin", "AP", "below 16 px", "AP small", "difference of AP",
             "of AP small", "gains"]  # fmt: skip
-    default = {"showing": "-".join(STARTED), "minus_none": {}}
+    default = {"showing": DEFAULT_START, "minus_none": {}}
     rows = [["as half the mean of the others", *_row(report, default)]]
     for name, judged in report["starts"].items():
         one = {"showing": judged["showing"], "minus_none": judged["minus_default"]}
         rows.append([{"zero": "as zero"}.get(name.split("-")[-1], "at random"), *_row(report, one)])
     return head, rows
+
+
+def _names(trained: str) -> list[str]:
+    """Set and mode of a training such as `sky-ir-difference-long`."""
+    sky, which, mode = trained.split("-", 2)
+    return [f"{sky}-{which}", WORDS[mode]]
+
+
+def _place(entry: tuple[str, Any]) -> tuple[str, int, str]:
+    """Sets apart, modes in the order of `WORDS`."""
+    name = entry[0]
+    sky, which, mode = name.split("-moving")[0].split("-", 2)
+    return f"{sky}-{which}", list(WORDS).index(mode), name
 
 
 def _row(report: Mapping[str, Any], judged: Mapping[str, Any], *more: str) -> list[str]:

@@ -80,7 +80,7 @@ def test_json_and_all_formats(foveate: Call, field: Path, blob_model: Path) -> N
     assert crops[0] == crops[1]
 
 
-@pytest.mark.parametrize("moment", ["journal", "found.jsonl", "detections.json"])
+@pytest.mark.parametrize("moment", ["journal", "detections.json"])
 def test_killed_it_goes_on_to_the_same(
     moment: str, foveate: Call, tmp_path: Path, paint_blobs: Paint, blob_model: Path
 ) -> None:

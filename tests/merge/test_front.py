@@ -76,7 +76,7 @@ def objects_of(kind: str, rng: np.random.Generator) -> FloatArray:
     return np.asarray(np.clip(boxes, 0, [*SIZE, *SIZE]), np.float32)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     st.sampled_from(list(MERGES)),
     st.sampled_from(["touching", "large", "small"]),
