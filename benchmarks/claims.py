@@ -159,27 +159,27 @@ BASES = {"nuclei": "retinanet", "faces": "tiny-faces", "vhr10": "vhr10-retinanet
 BOUNDS = {"vhr10": {"crops": {"small": 32.0}}}
 """Below 16 px there is next to nothing to refine."""
 
+_PUBLISHED_WEIGHTS: dict[str, Any] = {"weights": {"pixels": 1.0}}
 REFINED: dict[str, dict[str, Any]] = {
-    "plain": {"inputs": "plain"},
-    "bicubic": {"inputs": "bicubic"},
-    "generated": {"inputs": "generated"},
+    "plain": {"inputs": "plain", **_PUBLISHED_WEIGHTS},
+    "bicubic": {"inputs": "bicubic", **_PUBLISHED_WEIGHTS},
+    "generated": {"inputs": "generated", **_PUBLISHED_WEIGHTS},
 }
 """What the judge of SOD-MTGAN is shown: the method, and its controls."""
 
-
 _AS_PUBLISHED: dict[str, Any] = {
-    "learning_rate": 1e-4, "last_learning_rate": 1e-5,
-    "generator": {"width": 64}, "crops": {"small": 32.0},
+    "learning_rate": 1e-4, "last_learning_rate": 1e-5, "generator": {"width": 64},
+    "crops": {"small": 32.0}, **_PUBLISHED_WEIGHTS,
 }  # fmt: skip
 REMEDIES: dict[str, dict[str, Any]] = {
     "published": _AS_PUBLISHED,
     "published-bicubic": {**_AS_PUBLISHED, "inputs": "bicubic"},
-    "larger-bicubic": {"inputs": "bicubic", "crops": {"small": 32.0}},
-    "unopposed": {"weights": {"adversarial": 0.0}},
+    "larger-bicubic": {"inputs": "bicubic", "crops": {"small": 32.0}, **_PUBLISHED_WEIGHTS},
+    "unopposed": {"weights": {"pixels": 1.0, "adversarial": 0.0}},
     "pixels": {"weights": {"pixels": 100.0}},
     "relativistic": {"weights": {"pixels": 100.0}, "relativistic": True},
 }
-"""Other ways to train judge and generator, one after the other towards what is done above."""
+"""Other ways to train judge and generator; `pixels` is what the defaults are now."""
 
 
 def _plus(change: str) -> str:

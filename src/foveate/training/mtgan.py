@@ -56,13 +56,15 @@ class LossWeights(Config):
     """What each loss weighs for the generator; the discriminator's three weigh 1 each [D].
 
     Attributes:
-        pixels: Mean squared error, of real crops only (1 [M]).
+        pixels: Mean squared error, of real crops only. Published is 1 [M]; where crops are smooth
+            that error is so small that the other losses draw what they like, and generated crops
+            are worse than bicubic ones (measured: docs/article.md), hence 100 [D].
         adversarial: Of being taken for real (.001 [M]).
         classes: Of the class (.01 [M]).
         boxes: Of the moved box (.01 [M]).
     """
 
-    pixels: float = Field(default=1.0, ge=0)
+    pixels: float = Field(default=100.0, ge=0)
     adversarial: float = Field(default=0.001, ge=0)
     classes: float = Field(default=0.01, ge=0)
     boxes: float = Field(default=0.01, ge=0)
