@@ -1,7 +1,7 @@
 """Look only at the tiles that are worth it: those a glance chooses, and none that are all alike.
 
-Whether a picture is dense is decided of each by itself, after a glance that costs about a hundredth
-of looking at all of it: so results do not depend on which pictures came before, or beside it [D].
+Whether a picture is dense is decided of each by itself, after a glance that costs little beside
+looking at all of it: so results do not depend on which pictures came before, or beside it [D].
 """
 
 from __future__ import annotations
