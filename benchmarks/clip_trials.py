@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,7 @@ GATED_FRAMES = 6
 """Frames that a gate has seen when a scored one comes."""
 
 
-class ClipWorkshop(Workshop):
+class ClipWorkshop(Workshop, ABC):
     """Trains on clips and shows others.
 
     Attributes:
@@ -34,9 +35,9 @@ class ClipWorkshop(Workshop):
 
     metrics: tuple[str, ...] = ()
 
+    @abstractmethod
     def scored(self, clip: Clip) -> list[int]:
         """Positions of a held-out clip's frames that are scored."""
-        raise NotImplementedError
 
     def gate(self, showing: Showing) -> MotionGate | None:
         """What decides which tiles are looked at; all are without."""
