@@ -1,6 +1,7 @@
 """Selected tiles on the command line, and what a fit says before torch is needed."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,12 @@ def test_detect_says_what_was_looked_at(
     chosen = ("--glance", make_glance(), "--select", "recall=0.95")
     done = foveate("detect", pictures, "--model", blob_model, *chosen, "--profile")
     assert done.code == 0
-    assert (
-        " of 100 tiles, for which by calibration at most 5 % of the objects are missed" in done.err
-    )
+    said = "of all tiles' pixels, for which by calibration at most 5 % of the objects are missed"
+    assert said in done.err
     assert "  glance  " in done.err
-    assert " of 50" in done.out
+    assert re.search(r" \d+ \(\d%\) ", done.out)
     page = Path("out/index.html").read_text()
-    assert "not selected), for which by calibration at most 5 %" in page
+    assert "pixels looked at, for which by calibration at most 5 %" in page
     assert "tiles selected for recall=0.95 by glance-blob" in page
 
 
@@ -52,6 +52,7 @@ def test_json_says_it_too(
         assert 1 <= image["tiles"] <= 2
         assert image["unselected_tiles"] == image["skipped_tiles"]
         assert image["tiles"] + image["skipped_tiles"] == whole["tiles"]
+        assert 0 < image["looked_share"] < 0.1 < whole["looked_share"] == 1
         assert 0 < image["expected_miss"] <= 1
         assert whole["expected_miss"] is None
     totals = few["totals"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foveate.data.images import ArraySource
-from foveate.errors import FoveateError
+from foveate.errors import FoveateError, UsageError
 from foveate.inference import raster_run
 from foveate.inference.found_file import FOUND, read_found
 from foveate.inference.onnx_detector import OnnxDetector
@@ -87,7 +87,8 @@ def test_the_same_as_in_memory(
     assert found.boxes == len(expected.detections)
     assert found.boxes or "plain" in options
     assert set(found.tiles) == set(expected.tiles)
-    assert found.counts == (len(expected.tiles), 0, 0, expected.capped_tiles)
+    assert found.counts == (len(expected.tiles), 0, 0, expected.capped_tiles, 0)
+    assert found.chosen.planned_pixels == expected.planned_pixels
 
 
 @pytest.mark.parametrize("longest", [0, 1 << 20])
@@ -178,6 +179,61 @@ def test_another_run_is_refused(picture: ArraySource, blob: OnnxDetector, tmp_pa
     done(picture, blob, tmp_path)
     with pytest.raises(FoveateError, match="of was this and is that"):
         RasterRun(picture, blob, settings_of(blob), tmp_path, {"of": "that"})
+
+
+@pytest.fixture(scope="module")
+def sparse(paint_blobs: Paint) -> ArraySource:
+    rng = np.random.default_rng(6)
+    centres = list(zip(rng.integers(3, 597, 12), rng.integers(3, 797, 12), strict=True))
+    image = np.maximum(paint_blobs(600, 800, centres), 20)
+    image[:, 300] += rng.integers(0, 9, (800, 1), dtype=np.uint8)  # not all tiles are alike
+    return ArraySource("sparse", image)
+
+
+@pytest.mark.parametrize("select", ["recall=0.95", "tiles=6"])
+def test_what_a_glance_chose_is_looked_at_and_chosen_once(
+    select: str,
+    sparse: ArraySource,
+    blob: OnnxDetector,
+    tmp_path: Path,
+    make_glance: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options: dict[str, Any] = {"select": select, "glance": make_glance()}
+    expected = runner(blob, settings_of(blob, **options))(sparse)
+    whole = done(sparse, blob, tmp_path / "whole", **options)
+    assert len(boxes(tmp_path / "whole")) == whole.boxes > 3
+    assert same(boxes(tmp_path / "whole"), expected.detections)
+    assert set(whole.tiles) == set(expected.tiles)
+    assert whole.chosen.expected_miss == expected.expected_miss is not None
+    assert whole.chosen.planned > 5 * len(whole.tiles)
+    with pytest.raises(_KilledError):
+        done(sparse, blob, tmp_path / "part", 5, **options)
+    glances = []
+    monkeypatch.setattr(
+        "foveate.inference.selecting.SelectedSource.choose", lambda *_: glances.append(1)
+    )
+    again = done(sparse, blob, tmp_path / "part", **options)
+    assert not glances
+    assert 0 < again.resumed < again.counts.done
+    assert (again.tiles, again.chosen) == (whole.tiles, whole.chosen)
+    one, other = ((tmp_path / name / FOUND).read_bytes() for name in ("whole", "part"))
+    assert one == other
+
+
+def test_uniform_tiles_are_skipped_and_counted(blob: OnnxDetector, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 90, (300, 300, 3), dtype=np.uint8)
+    image[:, 150:] = 40
+    found = done(ArraySource("half", image), blob, tmp_path)
+    assert found.counts.uniform == found.counts.empty > 5
+    assert found.counts.done == len(found.tiles) + found.counts.uniform
+
+
+def test_a_budget_of_time_is_for_pictures(
+    sparse: ArraySource, blob: OnnxDetector, tmp_path: Path, make_glance: Callable[..., Path]
+) -> None:
+    with pytest.raises(UsageError, match="select: a budget of time is for pictures"):
+        done(sparse, blob, tmp_path, select="budget=2s", glance=make_glance())
 
 
 class _Damaged(ArraySource):

@@ -33,6 +33,7 @@ class Found:
     uniform_tiles: int = 0
     unselected_tiles: int = 0
     expected_miss: float | None = None
+    planned_pixels: int = 0
     geo: GeoReference | None = None
 
 

@@ -40,6 +40,7 @@ class Picture:
     uniform_tiles: int = 0
     unselected_tiles: int = 0
     expected_miss: float | None = None
+    planned_pixels: int = 0
     geo: None = None
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from foveate.structures import Tile
 from foveate.tiling import TilePlan, plan_tiles
-from foveate.tiling.fitted import fitted_tiles
+from foveate.tiling.fitted import cheaper, cheapest_tiles, fitted_tiles, looking_cost
+from foveate.tiling.select import Demand, held_cells
 
 CELL = 16
 
@@ -31,7 +32,7 @@ def test_all_that_is_wanted_is_shown_with_its_surroundings(seed: int) -> None:
     wanted = cells(width, height)
     wanted.flat[rng.choice(wanted.size, min(wanted.size, 6), replace=False)] = True
     margin = 12
-    fitted = fitted_tiles(tiles, wanted, CELL, (width, height), margin)
+    fitted = cheaper(fitted_tiles(tiles, wanted, CELL, (width, height), margin), tiles)
     seen = np.zeros((height, width), bool)
     for tile in fitted:
         x1, y1, x2, y2 = tile.box
@@ -59,14 +60,14 @@ def test_a_cell_costs_little_and_everything_what_the_plan_costs() -> None:
     wanted[10, 10] = True
     assert fitted_tiles(tiles, wanted, CELL, (640, 480), 20) == [Tile(136, 136, 64, 64, 64, 64)]
     wanted[:] = True
-    assert fitted_tiles(tiles, wanted, CELL, (640, 480), 20) == tiles
+    assert cheaper(fitted_tiles(tiles, wanted, CELL, (640, 480), 20), tiles) == tiles
 
 
 def test_neighbours_share_a_tile_and_the_distant_do_not() -> None:
     tiles = plan_tiles(1280, 960, TilePlan(size=320, overlap=32))
     wanted = cells(1280, 960)
     wanted[10, 10] = wanted[10, 13] = wanted[50, 70] = True
-    near, far = fitted_tiles(tiles, wanted, CELL, (1280, 960), 24)
+    near, far = fitted_tiles(tiles, wanted, CELL, (1280, 960), 24) or []
     assert near.box[0] <= 160 - 24
     assert near.box[2] >= 14 * CELL + 24
     assert far.x > 1000
@@ -77,6 +78,7 @@ def test_a_region_longer_than_a_tile_is_shown_in_several() -> None:
     wanted = cells(1280, 960)
     wanted[10, 10:40] = True
     fitted = fitted_tiles(tiles, wanted, CELL, (1280, 960), 16)
+    assert fitted is not None
     assert len(fitted) > 2
     for before, after in pairwise(fitted):
         assert before.box[2] - after.x >= 32
@@ -90,3 +92,46 @@ def test_the_result_does_not_depend_on_the_order_of_the_tiles() -> None:
     assert fitted_tiles(tiles[::-1], wanted, CELL, (640, 480), 16) == fitted_tiles(
         tiles, wanted, CELL, (640, 480), 16
     )
+
+
+def test_a_crowd_is_not_fitted() -> None:
+    tiles = plan_tiles(2560, 2560, TilePlan(size=640, overlap=32))
+    wanted = cells(2560, 2560)
+    wanted[::4, ::4] = True
+    assert fitted_tiles(tiles, wanted, 4, (2560, 2560), 2) is None
+    assert cheaper(None, tiles) == tiles
+
+
+def test_far_corners_of_a_raster_are_fitted_each_by_itself() -> None:
+    size = 40_000
+    tiles = plan_tiles(size, size, TilePlan(size=640, overlap=64))
+    wanted = cells(size, size)
+    rows, columns = np.meshgrid(np.arange(50, 2500, 100), np.arange(50, 2500, 100))
+    wanted[rows, columns] = True
+    fitted = fitted_tiles(tiles, wanted, CELL, (size, size), 64)
+    assert fitted is not None
+    assert len(fitted) == rows.size
+    assert [tile.y for tile in fitted] == sorted(tile.y for tile in fitted)
+
+
+@pytest.mark.parametrize("wanted_cells", [0, 1, 5, 60, 900])
+def test_the_cheapest_hold_all_at_every_scale_for_no_more_than_the_plan(wanted_cells: int) -> None:
+    rng = np.random.default_rng(wanted_cells)
+    wanted = cells(900, 700)
+    wanted.flat[rng.choice(wanted.size, wanted_cells, replace=False)] = True
+    demand = Demand((900, 700), CELL, wanted.astype(np.float32), wanted)
+    plan = TilePlan(size=128, overlap=32)
+    tiles = [
+        *plan_tiles(900, 700, plan),
+        *plan_tiles(900, 700, plan.model_copy(update={"scale": 2.0})),
+    ]
+    chosen = cheapest_tiles(tiles, demand, 32)
+    assert looking_cost(chosen) <= looking_cost(tiles)
+    for scale in (1, 2):
+        of_scale = [tile for tile in chosen if round(tile.out_width / tile.width) == scale]
+        held = np.zeros_like(wanted)
+        for tile in of_scale:
+            held[held_cells(tile, demand, (16 // scale, 16 // scale))] = True
+        assert not (wanted & ~held).any()
+    if 0 < wanted_cells <= 5:
+        assert looking_cost(chosen) < looking_cost(tiles) / 5

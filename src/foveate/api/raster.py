@@ -119,11 +119,12 @@ def _shown(
     best = Detections.empty()
     for part in read_found(found.path):
         best = Detections.concatenate([best, part]).in_order()[:SHOWN]
+    chosen = found.chosen
     notes = [] if settings.motion is None else [NO_MOTION]
     if found.boxes > SHOWN:
         notes.append(f"the picture and the page show the best {SHOWN:,} of {found.boxes:,} objects")
-    if not found.counts.looked and not found.counts.unreadable:
-        notes.append("has nothing to look at: no tile holds a valid pixel")
+    if chosen.tiles and not found.counts.looked and not found.counts.unreadable:
+        notes.append("has nothing to look at: no tile holds a valid pixel, or all are alike")
     return Result(
         name=raster.name,
         width=raster.width,
@@ -133,7 +134,11 @@ def _shown(
         tiles=found.tiles,
         seconds=found.seconds,
         capped_tiles=found.counts.capped,
-        skipped_tiles=found.counts.empty + found.counts.unreadable,
+        skipped_tiles=max(0, chosen.planned - len(found.tiles)),
+        uniform_tiles=found.counts.uniform,
+        unselected_tiles=max(0, chosen.planned - len(chosen.tiles)),
+        expected_miss=chosen.expected_miss,
+        planned_pixels=chosen.planned_pixels,
         geo=raster.geo,
         source=raster,
         remarks=tuple(notes),

@@ -35,6 +35,7 @@ class Result:
         unselected_tiles: Looks saved by choosing where objects may be.
         expected_miss: At most this share of objects is missed for that choice, as the glance's
             file says; None where there was none.
+        planned_pixels: Of the network, that all tiles of the plan would show it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Result:
     uniform_tiles: int = 0
     unselected_tiles: int = 0
     expected_miss: float | None = None
+    planned_pixels: int = 0
 
     @classmethod
     def of(cls, found: ImageResult, source: ImageSource, class_names: tuple[str, ...]) -> Result:
@@ -72,6 +74,7 @@ class Result:
             uniform_tiles=found.uniform_tiles,
             unselected_tiles=found.unselected_tiles,
             expected_miss=found.expected_miss,
+            planned_pixels=found.planned_pixels,
         )
 
     @property

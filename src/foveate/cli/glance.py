@@ -86,7 +86,7 @@ def _fit(flags: Any) -> None:
 
 
 def calibration_table(calibration: Calibration) -> Table:
-    """What can be promised and the share of the tiles it takes: the best, and round figures."""
+    """What can be promised and the share of looking it takes: the best, and round figures."""
     best = calibration.rows[0].bound
     chosen = {
         max(row.threshold for row in calibration.rows if row.bound >= least)
@@ -108,7 +108,7 @@ def calibration_table(calibration: Calibration) -> Table:
         "recall promised",
         f"kept, mean of {unit}s",
         "kept, of all objects",
-        "tiles looked at",
+        "looking, of all tiles'",
     )
     return Table("", columns, rows, told)
 

@@ -203,7 +203,7 @@ def _held_out(held: Sequence[tuple[str, Lesson]], settings: RunSettings) -> Iter
     for unit, lesson in held:
         source = open_source(lesson.path, settings.reading)
         tiles = _planned(source.width, source.height, settings)
-        yield HeldOut(unit, source, lesson.boxes, tiles)
+        yield HeldOut(unit, source, lesson.boxes, tiles, settings.size_multiple)
 
 
 def _planned(width: int, height: int, settings: RunSettings) -> list[Tile]:

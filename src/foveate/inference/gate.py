@@ -27,7 +27,8 @@ from foveate.inference.layers import LayeredSource, SourceView
 from foveate.inference.pipeline import ImageResult
 from foveate.structures import BoolArray, Detections, FloatArray, IntArray, Tile, UInt8Image
 from foveate.structures.boxes import box_iou
-from foveate.tiling.fitted import fitted_tiles
+from foveate.tiling import shown_pixels
+from foveate.tiling.fitted import cheaper, fitted_tiles
 from foveate.tiling.select import by_scale
 
 _CELL = 16
@@ -88,7 +89,7 @@ class MotionGate:
         self._frame += 1
         view = _GatedSource(source, self)
         result = run(view)
-        self.shown += sum(tile.out_width * tile.out_height for tile in result.tiles)
+        self.shown += shown_pixels(result.tiles)
         self._found = _renewed(self._found, result.detections, view.inside)
         return replace(result, detections=self._found)
 
@@ -105,7 +106,7 @@ class MotionGate:
         Returns:
             Tiles, and the cells ``(R, C)`` of which what they give holds from now on.
         """
-        self.planned += sum(tile.out_width * tile.out_height for tile in tiles)
+        self.planned += shown_pixels(tiles)
         grey = np.asarray(cv2.blur(to_grey(source.layers[..., :3]), (3, 3)), np.uint8)
         if self._seen is None:
             self._seen = _Seen.first(grey, tiles, self.config.refresh)
@@ -119,7 +120,8 @@ class MotionGate:
         chosen: list[Tile] = []
         for group in by_scale(tiles).values():
             margin = self.config.margin
-            chosen += fitted_tiles(group, wanted, _CELL, size, margin, multiple)
+            fitted = fitted_tiles(group, wanted, _CELL, size, margin, multiple)
+            chosen += cheaper(fitted, group)
         return chosen, wanted
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from foveate.inference.glance import OnnxGlance
 from foveate.inference.glance_info import Calibration, HeldAt
 from foveate.inference.selecting import DENSE
 from foveate.structures import FloatArray, ImageSource, Tile
-from foveate.tiling.select import choose_tiles
+from foveate.tiling.fitted import cheapest_tiles, looking_cost
 
 THRESHOLDS = tuple(float(1 / (1 + np.exp(-logit))) for logit in np.arange(-10, 4, 0.125))
 """Fixed beforehand, from the safest on: evenly spread in logits, close together, for most of what
@@ -32,21 +32,23 @@ class HeldOut:
         source: The picture.
         boxes: ``(G, 4)`` xyxy pixels: objects that are to be kept.
         tiles: All that would be looked at.
+        multiple: Of the sides that the detector takes.
     """
 
     unit: str
     source: ImageSource
     boxes: FloatArray
     tiles: Sequence[Tile]
+    multiple: int = 32
 
 
 @dataclass(slots=True)
 class _Seen:
-    """Of all pictures so far: by unit the levels of its objects; by threshold tiles looked at."""
+    """Of all pictures so far: by unit the levels of its objects; by threshold what looking cost."""
 
     levels: dict[str, list[FloatArray]]
     looked: list[int]
-    tiles: int
+    whole: int
 
 
 def calibrate(
@@ -74,7 +76,7 @@ def calibrate(
         presence = glance(picture.source)
         levels = object_levels(glance, presence, picture.boxes)
         seen.levels.setdefault(picture.unit, []).append(levels)
-        _count_tiles(seen, glance, presence, picture, overlap)
+        _add_cost(seen, glance, presence, picture, overlap)
         on_picture()
     units = [np.concatenate(parts) for parts in seen.levels.values()]
     every = np.concatenate(units) if units else np.zeros(0, np.float32)
@@ -85,7 +87,7 @@ def calibrate(
         rows.append(
             HeldAt(
                 threshold=threshold,
-                looked=looked / max(1, seen.tiles),
+                looked=looked / max(1, seen.whole),
                 kept=float((every >= threshold).mean()) if len(every) else 0.0,
                 mean=float(np.mean(shares)) if shares else 0.0,
                 bound=bound,
@@ -125,17 +127,18 @@ def object_levels(glance: OnnxGlance, presence: FloatArray, boxes: FloatArray) -
     return of_objects
 
 
-def _count_tiles(
+def _add_cost(
     seen: _Seen, glance: OnnxGlance, presence: FloatArray, picture: HeldOut, overlap: int
 ) -> None:
-    """Add the tiles that each threshold would have looked at."""
+    """Add what looking would have cost at each threshold."""
+    whole = looking_cost(picture.tiles)
     known: dict[int, int] = {}
     for number, threshold in enumerate(THRESHOLDS):
         demand = glance.demand(picture.source, presence, threshold)
         cells = int(demand.wanted.sum())  # fewer at each threshold, so that as many are the same
         if cells not in known:
-            count = len(choose_tiles(picture.tiles, demand, overlap).tiles)
-            dense = count > DENSE * len(picture.tiles)
-            known[cells] = len(picture.tiles) if dense else count
+            chosen = cheapest_tiles(picture.tiles, demand, overlap, picture.multiple)
+            cost = looking_cost(chosen)
+            known[cells] = whole if cost > DENSE * whole else cost
         seen.looked[number] += known[cells]
-    seen.tiles += len(picture.tiles)
+    seen.whole += whole

@@ -31,7 +31,7 @@ class HeldAt(Config):
 
     Attributes:
         threshold: Least level of a cell that must be held by a tile that is looked at.
-        looked: Share of the pictures' tiles that were looked at.
+        looked: What looking cost, as a share of what it costs to look at all tiles.
         kept: Share of all their objects that lay in such cells.
         mean: The mean over pictures with objects of that share in each.
         bound: What that mean is at least, at the calibration's level.

@@ -42,6 +42,7 @@ from foveate.tiling import (
     canvas_size,
     plan_pyramid,
     show_tile,
+    shown_pixels,
 )
 
 Wait: TypeAlias = Callable[[], list[Detections]]
@@ -71,6 +72,7 @@ class ImageResult:
         unselected_tiles: Looks saved by choosing where objects may be.
         expected_miss: At most this share of objects is missed for that choice, as its file says;
             None where there was none.
+        planned_pixels: Of the network, that all tiles of the plan would show it.
     """
 
     name: str
@@ -86,6 +88,7 @@ class ImageResult:
     uniform_tiles: int = 0
     unselected_tiles: int = 0
     expected_miss: float | None = None
+    planned_pixels: int = 0
 
 
 class _Group(NamedTuple):
@@ -159,7 +162,7 @@ def detect_image(
     started = time.perf_counter()
     size = (source.width, source.height)
     tiles = plan_pyramid(*size, plan, pyramid, size_multiple)
-    planned = len(tiles)
+    planned, planned_pixels = len(tiles), shown_pixels(tiles)
     choose = getattr(source, "choose", None)
     if choose is not None:
         tiles = choose(tiles, size_multiple)
@@ -183,7 +186,10 @@ def detect_image(
     seconds = time.perf_counter() - started
     skipped = max(0, planned - len(shown))
     geo = getattr(source, "geo", None)
-    return ImageResult(source.name, *size, merged, shown, seconds, capped, skipped, geo)
+    return ImageResult(
+        source.name, *size, merged, shown, seconds, capped, skipped, geo,
+        planned_pixels=planned_pixels,
+    )  # fmt: skip
 
 
 class Looked(NamedTuple):

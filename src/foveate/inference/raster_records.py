@@ -23,12 +23,14 @@ class Counts(NamedTuple):
         empty: Without anything to look at.
         unreadable: Not shown, since a block in them cannot be read.
         capped: That gave as many boxes as the model can give one.
+        uniform: Of the empty ones, those whose pixels are all alike.
     """
 
     looked: int = 0
     empty: int = 0
     unreadable: int = 0
     capped: int = 0
+    uniform: int = 0
 
     @property
     def done(self) -> int:

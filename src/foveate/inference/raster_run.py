@@ -33,6 +33,8 @@ from foveate.inference.raster_records import (
     tiled_of,
     windows_of,
 )
+from foveate.inference.raster_tiles import RasterTiles, raster_tiles
+from foveate.inference.selecting import SkippingSource
 from foveate.inference.settings import RunSettings
 from foveate.inference.trust import trusted
 from foveate.merge.front import FrontMerge, FrontState
@@ -45,7 +47,6 @@ from foveate.structures import (
     TiledDetections,
     UInt8Image,
 )
-from foveate.tiling import plan_pyramid
 
 JOURNAL = "journal"
 _LEAST = 4
@@ -88,6 +89,7 @@ class RasterFound:
         boxes: How many it holds.
         counts: Of the tiles.
         tiles: That the network was shown, from top to bottom.
+        chosen: Those that were to be looked at.
         unread: Blocks that cannot be read, xyxy pixels.
         seconds: Wall time since the run began or went on.
         resumed: Tiles that a run before had done.
@@ -97,6 +99,7 @@ class RasterFound:
     boxes: int
     counts: Counts
     tiles: list[Tile]
+    chosen: RasterTiles
     unread: tuple[Window, ...]
     seconds: float
     resumed: int
@@ -136,6 +139,7 @@ class RasterRun:
         profile: Where times are added to.
 
     Attributes:
+        chosen: The tiles that are looked at.
         resumed: Tiles that a run before had done.
         damage: What was lost of it, in one line, or None.
 
@@ -154,14 +158,19 @@ class RasterRun:
     ) -> None:
         self._source = source
         self._whole = WholeTiles(source)
+        self._skipping = SkippingSource(self._whole)
         self._detector, self._settings = detector, settings
         self._profile = profile or Profile()
         self._size = source.width, source.height
-        tiles = plan_pyramid(*self._size, settings.plan, settings.pyramid, settings.size_multiple)
-        self._tiles = sorted(tiles, key=lambda tile: (tile.y, tile.x))
         self._journal = Journal(folder / JOURNAL, run)
         self.damage = self._journal.damage
-        self._counts, self._unread = Counts(), dict[Window, None]()
+        try:
+            self.chosen = raster_tiles(source, settings, self._journal.records, self._profile)
+        except BaseException:
+            self._journal.close()
+            raise
+        self._tiles = self.chosen.tiles
+        self._counts, self._unread = Counts(), dict.fromkeys(self.chosen.unread)
         self._shown: BoolArray = np.zeros(len(self._tiles), bool)
         self._found, self._front = self._restored(folder / FOUND)
         self._replay()
@@ -189,6 +198,7 @@ class RasterRun:
             self._found.extent.boxes,
             self._counts,
             [self._tiles[n] for n in np.flatnonzero(self._shown).tolist()],
+            self.chosen,
             tuple(self._unread),
             time.perf_counter() - began,
             self.resumed,
@@ -198,10 +208,11 @@ class RasterRun:
         """What the next tiles give; it is in the journal then."""
         settings, first = self._settings, self._counts.done
         tiles = self._tiles[first : first + min(self._pace, STEP - first % STEP)]
-        source: ImageSource = self._whole
+        source: ImageSource = self._skipping
         if settings.motion is not None:
             source = StillSource(source, settings.motion)
-        left_out, began = self._whole.left_out, time.perf_counter()
+        left_out, uniform = self._whole.left_out, self._skipping.uniform
+        began = time.perf_counter()
 
         def told(done: int, _: int) -> None:
             if on_state is not None:
@@ -222,8 +233,9 @@ class RasterRun:
         tiled = TiledDetections.gather(found, shown, self._size)
         if settings.pyramid is not None:
             tiled = trusted(tiled, shown, settings.pyramid)
-        left_out = self._whole.left_out - left_out
-        counts = Counts(len(shown), len(tiles) - len(shown) - left_out, left_out, capped)
+        left_out, uniform = self._whole.left_out - left_out, self._skipping.uniform - uniform
+        empty = len(tiles) - len(shown) - left_out
+        counts = Counts(len(shown), empty, left_out, capped, uniform)
         unread = [one for one in getattr(self._source, "unread", ()) if one not in self._unread]
         are_shown = set(shown)
         chunk = Chunk(tiled, counts, np.array([tile in are_shown for tile in tiles]), unread)
@@ -276,7 +288,7 @@ class RasterRun:
         finished = self._counts.done == len(self._tiles)
         if finished or self._journal.size > max(LONGEST, 4 * len(record.data)):
             self._found.sync()
-            self._journal.rewrite([record])
+            self._journal.rewrite([*self.chosen.records, record])
         else:
             self._journal.append(record)
 
@@ -327,4 +339,4 @@ class RasterRun:
                 self._take(chunk_of(record, self._size), recorded=False)
         self._journal.records = []
         self._found.sync()
-        self._journal.rewrite([self._checkpoint()])
+        self._journal.rewrite([*self.chosen.records, self._checkpoint()])

@@ -24,10 +24,12 @@ from foveate.inference.pipeline import ImageResult, OnTiles
 from foveate.inference.profile import Profile
 from foveate.structures import Detector, FloatArray, ImageSource, Tile, UInt8Image
 from foveate.tiling import TilePlan
+from foveate.tiling.fitted import cheapest_tiles, looking_cost
 from foveate.tiling.select import Demand, choose_tiles, held_well
 
 DENSE = 0.95
-"""Where more of the tiles would be looked at, all are: the rest is not worth a miss."""
+"""Where looking would cost more of what all tiles cost, all are looked at: the rest is not worth a
+miss."""
 _ALIKE = 2
 """Levels of 255 within which pixels are alike."""
 _SAMPLED = 16
@@ -235,10 +237,10 @@ class SelectedSource(SkippingSource):
         if len(tiles) == 1 or (self._select.kind == "tiles" and most >= len(tiles)):
             return self._planned
         with self._profile.stage("glance"):
-            chosen = self._chosen(most)
-        if self._select.kind == "recall" and len(chosen) > DENSE * len(tiles):
+            chosen = self._chosen(most, multiple)
+        if self._select.kind == "recall" and looking_cost(chosen) > DENSE * looking_cost(tiles):
             self._demand, chosen = None, self._planned
-        self.unselected = len(tiles) - len(chosen)
+        self.unselected = max(0, len(tiles) - len(chosen))
         return chosen
 
     def read(self, tile: Tile) -> UInt8Image | None:
@@ -258,22 +260,28 @@ class SelectedSource(SkippingSource):
         if on_tiles is not None:
             on_tiles(done, total)
 
-    def expected_miss(self) -> float:
-        """The share of objects that is missed at most for what was not looked at."""
+    def expected_miss(self, looked: Sequence[Tile] | None = None) -> float:
+        """The share of objects that is missed at most for what is not looked at.
+
+        Args:
+            looked: Tiles that are; None for those that were so far.
+        """
         if self._demand is None:
             return 0.0
         if self._select.kind == "recall":
             threshold = self._glance.threshold_for(self._select.value)
             return self._glance.expected_miss(np.nextafter(threshold, 0))
-        held = held_well(self._looked, self._planned, self._demand, self._plan.overlap_pixels)
+        looked = self._looked if looked is None else looked
+        held = held_well(looked, self._planned, self._demand, self._plan.overlap_pixels)
         return self._glance.expected_miss(float(self._levels[~held].max(initial=-1.0)))
 
-    def _chosen(self, most: int) -> list[Tile]:
+    def _chosen(self, most: int, multiple: int) -> list[Tile]:
         glance, select = self._glance, self._select
         presence = glance(self.source)
         if select.kind == "recall":
             self._demand = glance.demand(self.source, presence, glance.threshold_for(select.value))
-            return self._choice(self._demand)
+            overlap = self._plan.overlap_pixels
+            return cheapest_tiles(self._planned, self._demand, overlap, multiple)
         thresholds = [row.threshold for row in glance.calibration.rows]
         demand = partial(glance.demand, self.source, presence)
         self._levels, self._demand = glance.levels(presence), demand(thresholds[0])

@@ -14,6 +14,7 @@ import numpy as np
 
 from foveate.evaluation import Analysis, Interval, Outcomes, Scores, to_coco_results
 from foveate.structures import Detections, GeoReference, Tile
+from foveate.tiling import shown_pixels
 
 
 class PictureResult(Protocol):
@@ -72,6 +73,11 @@ class PictureResult(Protocol):
     @property
     def expected_miss(self) -> float | None:
         """Share of objects missed at most for that choice; None where there was none."""
+        ...
+
+    @property
+    def planned_pixels(self) -> int:
+        """Of the network, that all tiles of the plan would show it."""
         ...
 
     @property
@@ -157,6 +163,7 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         - `skipped_tiles`: how many of the plan it was not shown, and of them
           - `uniform_tiles`: how many are all alike;
           - `unselected_tiles`: how many looks a glance saved (the others have no valid pixel).
+        - `looked_share`: of the network pixels of all tiles of the plan, those shown.
         - `expected_miss`: at most this share of objects is missed for what the glance saved, or
           None where all tiles were looked at.
         - `seconds`: wall time of tiling, detection and merging; pictures that are worked on at the
@@ -175,6 +182,7 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         "skipped_tiles": picture.skipped_tiles,
         "uniform_tiles": picture.uniform_tiles,
         "unselected_tiles": picture.unselected_tiles,
+        "looked_share": _rounded(looked_share(picture)),
         "expected_miss": _rounded(picture.expected_miss),
         "seconds": round(picture.seconds, 4),
         "counts": class_counts(found, class_names),
@@ -182,6 +190,12 @@ def picture_summary(picture: PictureResult, class_names: Sequence[str]) -> dict[
         "scores": np.round(found.scores.astype(np.float64), 6).tolist(),
         "labels": found.labels.tolist(),
     }
+
+
+def looked_share(picture: PictureResult) -> float:
+    """The share of the network pixels of all tiles of the plan that was shown."""
+    planned = picture.planned_pixels
+    return shown_pixels(picture.tiles) / planned if planned else 1.0
 
 
 def _rounded(value: float | None) -> float | None:

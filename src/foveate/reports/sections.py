@@ -166,7 +166,7 @@ def _counts(detections: Detections, class_names: Sequence[str]) -> str:
 def _how(result: PictureResult) -> str:
     tiles = counted(len(result.tiles), "tile")
     text = f"{result.width} x {result.height} pixels, {tiles}, {result.seconds:.2f} s."
-    if result.skipped_tiles:
+    if result.skipped_tiles or result.expected_miss:
         text += f" {skipped_tiles(result)}."
     if result.capped_tiles:
         text += (

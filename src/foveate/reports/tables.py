@@ -14,7 +14,8 @@ from rich.text import Text
 from foveate.evaluation import METRICS, Interval
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.profile import Profile
-from foveate.reports.results import PictureResult, Run
+from foveate.reports.results import PictureResult, Run, looked_share
+from foveate.tiling import shown_pixels
 
 NONE = "\N{EN DASH}"
 """Stands for a value that is not defined."""
@@ -140,7 +141,7 @@ def models_table(models: Sequence[ModelInfo], file_bytes: Mapping[str, int] | No
 
 
 def skipped_tiles(picture: PictureResult) -> str:
-    """Which tiles of a picture were not looked at and why, and what that may cost; a clause."""
+    """What of a picture was not looked at and why, and what that may cost; a clause."""
     empty = picture.skipped_tiles - picture.uniform_tiles - picture.unselected_tiles
     reasons = [
         f"{count} {why}"
@@ -152,11 +153,14 @@ def skipped_tiles(picture: PictureResult) -> str:
         if count
     ]
     text = f"{counted(picture.skipped_tiles, 'tile')} not looked at ({', '.join(reasons)})"
-    return text if picture.expected_miss is None else f"{text}, {_miss(picture.expected_miss)}"
+    if picture.expected_miss is None:
+        return text
+    share = f"{looked_share(picture):.0%} of all tiles' pixels looked at"
+    return f"{share}, {_miss(picture.expected_miss)}"
 
 
 class Looks:
-    """Counts at how many tiles of many pictures a glance let be looked at."""
+    """Counts at how much of many pictures a glance let be looked at."""
 
     def __init__(self) -> None:
         self._looked = self._planned = 0
@@ -164,13 +168,14 @@ class Looks:
 
     def add(self, picture: PictureResult) -> None:
         """Count a picture."""
-        self._looked += len(picture.tiles)
-        self._planned += len(picture.tiles) + picture.skipped_tiles
+        self._looked += shown_pixels(picture.tiles)
+        self._planned += picture.planned_pixels
         self._miss = max(self._miss, picture.expected_miss or 0.0)
 
     def __str__(self) -> str:
         """In words, with what that may cost."""
-        return f"looked at {self._looked} of {counted(self._planned, 'tile')}, {_miss(self._miss)}"
+        share = self._looked / self._planned if self._planned else 1.0
+        return f"looked at {share:.0%} of all tiles' pixels, {_miss(self._miss)}"
 
 
 def _miss(miss: float) -> str:
@@ -179,12 +184,12 @@ def _miss(miss: float) -> str:
 
 def picture_row(picture: PictureResult) -> tuple[str, ...]:
     """A picture's row of `pictures_table`: name, size, tiles, objects, time."""
-    looked = len(picture.tiles)
-    planned = f" of {looked + picture.skipped_tiles}" if picture.unselected_tiles else ""
+    selected = picture.expected_miss is not None
+    share = f" ({looked_share(picture):.0%})" if selected else ""
     return (
         picture.name,
         f"{picture.width} x {picture.height}",
-        f"{looked}{planned}",
+        f"{len(picture.tiles)}{share}",
         str(len(picture.detections)),
         f"{picture.seconds:.2f}",
     )

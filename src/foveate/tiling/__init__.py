@@ -1,6 +1,6 @@
 """Cut a picture into tiles the network can see well."""
 
-from foveate.tiling.crop import canvas_size, look, show_tile, tile_batch
+from foveate.tiling.crop import canvas_size, look, show_tile, shown_pixels, tile_batch
 from foveate.tiling.plan import TilePlan, plan_tiles
 from foveate.tiling.pyramid import Pyramid, plan_pyramid
 
@@ -12,5 +12,6 @@ __all__ = [
     "plan_pyramid",
     "plan_tiles",
     "show_tile",
+    "shown_pixels",
     "tile_batch",
 ]

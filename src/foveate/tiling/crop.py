@@ -26,6 +26,11 @@ def canvas_size(tiles: Sequence[Tile], multiple: int) -> tuple[int, int]:
     return math.ceil(width / multiple) * multiple, math.ceil(height / multiple) * multiple
 
 
+def shown_pixels(tiles: Sequence[Tile]) -> int:
+    """How many pixels tiles show the network."""
+    return sum(tile.out_width * tile.out_height for tile in tiles)
+
+
 def show_tile(region: UInt8Image, tile: Tile, canvas: UInt8Image, padding: int = 0) -> None:
     """Scale a tile's region and write it into a corner of `canvas`; the rest becomes `padding`.
 

@@ -2,7 +2,7 @@
 
 A plan's tiles are of one size, and a ball in one of them has all of it looked at. Here every group
 of wanted cells gets a rectangle of its own with some surroundings; two become one where that costs
-less. Wherever the plan's own tiles would cost less, they are taken.
+less.
 
 Shapes: R, C = rows and columns of cells; K = rectangles, xyxy in picture pixels.
 """
@@ -20,14 +20,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.structures import BoolArray, Tile
+from foveate.tiling.crop import shown_pixels
 from foveate.tiling.plan import TilePlan, plan_tiles
+from foveate.tiling.select import Demand, by_scale, choose_tiles
 
 _LOOK = 48 * 48
 """Network pixels that a look costs beside those it shows [D]."""
-_MOST = 200
-"""Groups of cells beyond which a picture is taken for crowded: the plan's tiles are looked at."""
+_BLOCK = 4
+"""Sides of a plan's largest tile within which rectangles are joined: a raster has many blocks."""
+_MOST = 120
+"""Groups of cells in a block beyond which it is taken for crowded."""
+_SURROUNDINGS = 32
+"""Network pixels shown around a wanted cell, unless the plan's overlap is more [D]."""
 
 Rectangles = NDArray[np.int64]
+
+
+def cheapest_tiles(
+    tiles: Sequence[Tile], demand: Demand, overlap: int, multiple: int = 32
+) -> list[Tile]:
+    """Tiles that hold well all that is wanted, at each scale of a plan, for the fewest pixels.
+
+    Either of the plan's size (`choose_tiles`), or fitted: whichever costs less.
+
+    Args:
+        tiles: A plan's.
+        demand: What is wanted.
+        overlap: Of the plan, network pixels.
+        multiple: Of the sides that the network takes.
+    """
+    chosen: list[Tile] = []
+    for group in by_scale(tiles).values():
+        margin = max(overlap, _SURROUNDINGS)
+        fitted = fitted_tiles(group, demand.wanted, demand.cell, demand.size, margin, multiple)
+        chosen += cheaper(fitted, choose_tiles(group, demand, overlap).tiles)
+    return chosen
+
+
+def cheaper(fitted: list[Tile] | None, others: Sequence[Tile]) -> list[Tile]:
+    """What `fitted_tiles` gave if looking at it costs less than at others, else those."""
+    if fitted is not None and looking_cost(fitted) < looking_cost(others):
+        return fitted
+    return list(others)
+
+
+def looking_cost(tiles: Sequence[Tile]) -> int:
+    """What looking at tiles costs: network pixels, and something for each look."""
+    return shown_pixels(tiles) + _LOOK * len(tiles)
 
 
 def fitted_tiles(
@@ -37,12 +76,11 @@ def fitted_tiles(
     size: tuple[int, int],
     margin: int,
     multiple: int = 32,
-) -> list[Tile]:
+) -> list[Tile] | None:
     """Tiles of any size, up to the plan's, whose insides hold all that is wanted.
 
     Args:
-        tiles: A plan's, of one scale: they say the scale, the largest size and the overlap; they
-            are given back where fitted ones would show the network as many pixels.
+        tiles: A plan's, of one scale: they say the scale, the largest size and the overlap.
         wanted: ``(R, C)``: the cells that must be seen, each with `margin` around it.
         cell: Side of a cell, picture pixels; cell 0 begins at pixel 0.
         size: Width and height of the picture.
@@ -50,22 +88,30 @@ def fitted_tiles(
         multiple: Of the sides that the network takes: what it would pad is shown instead.
 
     Returns:
-        In the order of their rectangles, by rows; none if nothing is wanted.
+        By rows; none if nothing is wanted. None if the picture is crowded: too much is wanted in
+        too many places to be fitted.
     """
     model = tiles[0]
     enlarged = model.out_width / model.width, model.out_height / model.height
     found = _groups(wanted, cell, size, [math.ceil(margin / one) for one in enlarged])
-    if not len(found):
+    padded = _padded(found, size, enlarged, multiple)
+    rectangles: list[NDArray[np.int64]] = []
+    for block in _blocks(padded, _BLOCK * max(max(tile.width, tile.height) for tile in tiles)):
+        if len(block) > _MOST:
+            return None
+        rectangles += [*_joined(block, enlarged)]
+    rectangles.sort(key=lambda one: (int(one[1]), int(one[0])))
+    return [tile for one in rectangles for tile in _within(one, tiles, enlarged, multiple)]
+
+
+def _blocks(rectangles: Rectangles, side: int) -> list[Rectangles]:
+    """Those that begin in one block of the picture, together."""
+    if not len(rectangles):
         return []
-    if len(found) > _MOST:
-        return list(tiles)
-    rectangles = _joined(_padded(found, size, enlarged, multiple), enlarged)
-    fitted = [tile for one in rectangles for tile in _within(one, tiles, enlarged, multiple)]
-    return fitted if _cost(fitted) < _cost(tiles) else list(tiles)
-
-
-def _cost(tiles: Sequence[Tile]) -> int:
-    return sum(tile.out_width * tile.out_height + _LOOK for tile in tiles)
+    _, block = np.unique(rectangles[:, :2] // side, axis=0, return_inverse=True)
+    order = np.argsort(block.ravel(), kind="stable")
+    ends = np.flatnonzero(np.diff(block.ravel()[order])) + 1
+    return np.split(rectangles[order], ends)
 
 
 def _groups(
@@ -113,7 +159,7 @@ def _joined(rectangles: Rectangles, enlarged: tuple[float, float]) -> Rectangles
             break
         one = np.concatenate([low[first, second], high[first, second]])
         kept = np.concatenate([np.delete(kept, [first, second], axis=0), one[None]])
-    return kept[np.lexsort((kept[:, 0], kept[:, 1]))]
+    return kept
 
 
 def _looks(sides: NDArray[np.int64], enlarged: tuple[float, float]) -> NDArray[np.float64]:
