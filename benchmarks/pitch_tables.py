@@ -35,17 +35,34 @@ def modes_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
 def motion_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     """What each mode of motion finds, and by how much more than none."""
     head = ["motion", "AP50 ball", "95 % interval", "more than without", "times that",
-            "AP player", "more than without"]  # fmt: skip
+            "AP ball within 10 px", "more than without", "AP player",
+            "more than without"]  # fmt: skip
     rows = []
     for mode, judged in report["motion"].items():
         seeds = report["showings"][judged["showing"]]
         apart = judged["minus_none"]
         told = [difference(apart[m]) if apart else "-" for m in ("AP50@ball", "AP@player")]
-        none = _value(report["showings"]["motion-none"], "AP50@ball")
+        none = _value(report["showings"][judged["control"]], "AP50@ball")
         own = _value(seeds, "AP50@ball")
         times = f"{own / none:.1f}" if apart and own is not None and none else "-"
-        rows.append([mode, *_ball(seeds), told[0], times, _mean(seeds, "AP@player"), told[1]])
+        player = _mean(seeds, "AP@player")
+        rows.append([_mode(mode), *_ball(seeds), told[0], times, *_near(judged), player, told[1]])
     return head, rows
+
+
+def _mode(name: str) -> str:
+    mode, fine, _ = name.partition("-fine")
+    return f"{mode}, enlarged 1.5 times" if fine else mode
+
+
+def _near(judged: Mapping[str, Any]) -> list[str]:
+    """AP of the ball by its place, and how much more than without motion."""
+    seeds = judged["near_ball"]
+    apart = [
+        [one["value"], one["low"], one["high"]] for seed in seeds if (one := seed["minus_none"])
+    ]
+    mean = fmean(seed["AP"]["value"] for seed in seeds)
+    return [f"{mean:.3f}", difference(apart) if apart else "-"]
 
 
 def gate_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:

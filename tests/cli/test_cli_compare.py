@@ -128,3 +128,29 @@ def test_wrong_usage_is_one_line(
     assert done.code in (1, 2)
     assert said in done.line
     assert done.out == ""
+
+
+def test_frames_of_a_clip_are_drawn_together(foveate: Call, dataset: Path) -> None:
+    """Three clips of four alike frames: the intervals are wider than those over twelve pictures."""
+    runs = predictions(dataset, "worse.json", 3), predictions(dataset, "better.json", 5)
+    widths = []
+    labels = json.loads(dataset.read_text())
+    for clips in (0, 3, 1):
+        for number, row in enumerate(labels["images"]):
+            row |= {"video_id": 1 + number * clips // PICTURES, "frame_index": number}
+        if clips:
+            labels["videos"] = [{"id": 1 + clip, "name": f"{clip}"} for clip in range(clips)]
+        dataset.write_text(json.dumps(labels))
+        done = foveate("compare", *runs, dataset, "--repeats", 200, "--json")
+        assert done.code == 0, done.err
+        figures = {row["metric"]: row for row in json.loads(done.out)["differences"]}
+        interval = figures["AR"]["delta"]
+        widths.append(interval["high"] - interval["low"] if interval["repeats"] else None)
+        done = foveate("evaluate", runs[1], dataset, "--repeats", 200, "--json")
+        assert done.code == 0, done.err
+        own = next(iter(json.loads(done.out)["runs"].values()))["intervals"].get(
+            "AR", {"repeats": 0}
+        )
+        assert (own["repeats"] == 0) == (clips == 1)
+    assert widths[1] != widths[0] > 0
+    assert widths[2] is None

@@ -6,10 +6,12 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pitch
 import pytest
 from trials import recipe_of
 
+from foveate.structures.boxes import box_iou
 from foveate.tiling import plan_tiles
 
 
@@ -32,11 +34,15 @@ def test_trainings_differ_in_the_motion_alone(name: str) -> None:
     control = recipes["motion-none"]
     assert control.motion is None
     for mode in pitch.MOTIONS[1:]:
-        recipe = recipes[f"motion-{mode}"]
+        recipe, fine = recipes[f"motion-{mode}"], recipes[f"motion-{mode}{pitch.FINE}"]
         assert recipe.motion is not None
         assert recipe.motion.mode == mode
         assert recipe.motion.frames_before <= scale.before
         assert recipe.model_copy(update={"name": control.name, "motion": None}) == control
+        assert fine.tile_plan.scale == pitch.FINER
+        assert (
+            fine.model_copy(update={"name": recipe.name, "tile_plan": recipe.tile_plan}) == recipe
+        )
     for showing in pitch.showings(scale).values():
         assert showing.trial in trials
 
@@ -52,6 +58,9 @@ def test_measures_motion_and_resumes(
     judged = report["motion"]["median"]
     assert judged["showing"] == "motion-median"
     assert judged["minus_none"].keys() == set(pitch.METRICS)
+    (near,) = judged["near_ball"]
+    assert 0 <= near["AP"]["value"] <= 1
+    assert near["minus_none"].keys() >= {"value", "low", "high"}
     assert report["showings"].keys() == {"motion-none", "motion-median"}
     for (row,) in report["showings"].values():
         assert row["images"] == pitch.SCALES["smoke"].test
@@ -65,3 +74,9 @@ def test_measures_motion_and_resumes(
     pitch.main()
     assert json.loads((tmp_path / "pitch-smoke.json").read_text()) == report
     assert "median: already in pitch-smoke.json" in capsys.readouterr().out
+
+
+def test_a_ball_is_near_within_ten_pixels() -> None:
+    boxes = np.array([[100, 50, 104, 54], [109, 50, 114, 54], [112, 50, 118, 54]], np.float32)
+    one, near, far = pitch._squares(boxes)[:, None]
+    assert box_iou(one, near)[0, 0] > 0.5 > box_iou(one, far)[0, 0]

@@ -14,6 +14,7 @@ from foveate.api.output import OutputFolder
 from foveate.cli.arguments import OptionalFolder, OptionalText, RunFlags, RunOptions, parse
 from foveate.cli.scoring import (
     Predicted,
+    clip_groups,
     clips_for,
     predict_dataset,
     read_run,
@@ -51,7 +52,7 @@ class Compare:
         run: How models are run.
         sizes: Size bins: coco, ai-tod, tinyperson, or side lengths in pixels such as 0,8,16,32.
         max_detections: Most detections used of one class in one picture.
-        repeats: Resamples of the pictures, for the intervals.
+        repeats: Resamples of the pictures, clips as a whole, for the intervals.
         out: Folder for comparison.json and index.html.
         json: Print the results as JSON on stdout.
     """
@@ -86,6 +87,7 @@ def main(arguments: Sequence[str]) -> None:
         flags.repeats,
         max_detections=flags.max_detections,
         thresholds=(first.threshold, second.threshold),
+        groups=clip_groups(dataset, flags.dataset, flags.split),
     )
     names = _names(flags.a, flags.b)
     summary = {

@@ -14,6 +14,7 @@ from foveate.api.output import OutputFolder
 from foveate.cli.arguments import OptionalFolder, OptionalText, RunFlags, RunOptions, parse
 from foveate.cli.scoring import (
     Predicted,
+    clip_groups,
     clips_for,
     predict_dataset,
     read_run,
@@ -26,6 +27,7 @@ from foveate.data.formats.coco_video import load_clips
 from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import (
     MAX_DETECTIONS,
+    Groups,
     SizeBins,
     analyse,
     paired_bootstrap,
@@ -61,7 +63,7 @@ class Evaluate:
         run: How it is done.
         sizes: Size bins: coco, ai-tod, tinyperson, or side lengths in pixels such as 0,8,16,32.
         max_detections: Most detections used of one class in one picture.
-        repeats: Resamples of the pictures, for the 95 % intervals.
+        repeats: Resamples of the pictures, clips as a whole, for the 95 % intervals.
         out: Folder for scores.json, the predictions and index.html.
         json: Print the results as JSON on stdout.
     """
@@ -152,14 +154,15 @@ def _report(
     bins: SizeBins,
     out: OutputFolder | None,
 ) -> None:
-    runs = [_analysed(one, dataset, flags, bins) for one in predicted]
+    groups = clip_groups(dataset, flags.dataset, flags.split)
+    runs = [_analysed(one, dataset, flags, bins, groups) for one in predicted]
     differences = {}
     if len(predicted) == 2:
         first, second = (one.predictions for one in predicted)
         metrics = [name for name in runs[0].intervals if "@" not in name]
         differences = paired_bootstrap(
             dataset, first, second, metrics, bins, flags.repeats,
-            max_detections=flags.max_detections,
+            max_detections=flags.max_detections, groups=groups,
         )  # fmt: skip
     table = scores_table(runs, dataset.name, differences)
     summary = evaluation_summary(dataset.name, runs)
@@ -183,7 +186,9 @@ def _report(
         note(f"scores.json, the predictions and index.html are in {out.path}")
 
 
-def _analysed(one: Predicted, dataset: Dataset, flags: Evaluate, bins: SizeBins) -> Run:
+def _analysed(
+    one: Predicted, dataset: Dataset, flags: Evaluate, bins: SizeBins, groups: Groups | None
+) -> Run:
     analysis = analyse(
         dataset,
         one.predictions,
@@ -192,6 +197,7 @@ def _analysed(one: Predicted, dataset: Dataset, flags: Evaluate, bins: SizeBins)
         one.threshold,
         one.tiles,
         flags.repeats,
+        groups=groups,
     )
     return Run.of(one.name, analysis, one.seconds)
 

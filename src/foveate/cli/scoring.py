@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from foveate.data.sources import open_source
 from foveate.data.values import Reading
 from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import (
+    Groups,
     SizeBins,
     count_outcomes,
     evaluate_detections,
@@ -99,6 +100,28 @@ def require_counts(max_detections: int, repeats: int) -> None:
         if not 1 <= count <= most:
             bound = "at least 1" if count < 1 else f"at most {most:,}"
             raise UsageError(f"{flag} must be {bound}, got {count}")
+
+
+def clip_groups(dataset: Dataset, path: Path, split: str | None) -> Groups | None:
+    """Which pictures are frames of one clip: they are alike, and so resampled as a whole.
+
+    Args:
+        dataset: The labels.
+        path: Where they are from.
+        split: Which of them.
+
+    Returns:
+        As for `bootstrap_interval`; None where there are no clips.
+    """
+    clips = load_clips(path, split)
+    if not clips:
+        return None
+    alone: dict[int, Hashable] = {sample.image_id: sample.image_id for sample in dataset.samples}
+    return alone | {
+        sample.image_id: f"clip {number}"
+        for number, clip in enumerate(clips)
+        for sample in clip.samples
+    }
 
 
 def clips_for(info: ModelInfo, path: Path, split: str | None) -> tuple[Clip, ...]:

@@ -18,8 +18,10 @@ from foveate.evaluation.average_precision import (
     evaluate_detections,
 )
 from foveate.evaluation.bootstrap import (
+    Groups,
     Interval,
     draw_pictures,
+    group_numbers,
     interval_of,
     parse_metrics,
     resampled_metrics,
@@ -122,6 +124,7 @@ def analyse(
     tiles: Mapping[int, Sequence[Tile]] | None = None,
     repeats: int = 200,
     seed: int = 0,
+    groups: Groups | None = None,
 ) -> Analysis:
     """Analyse one run.
 
@@ -137,11 +140,13 @@ def analyse(
         tiles: Image id to the tiles that the detections came from, if they did.
         repeats: Resamples, for the intervals (95 %).
         seed: Of the resampling.
+        groups: Of pictures that are resampled as a whole, as for `bootstrap_interval`.
 
     Raises:
         UsageError: As `evaluate_detections`, or if `repeats` is below 1.
     """
-    draws = draw_pictures(max(len(dataset), 1), repeats, seed)
+    numbers = None if groups is None else group_numbers(dataset, groups)
+    draws = draw_pictures(max(len(dataset), 1), repeats, seed, numbers)
     scores = evaluate_detections(dataset, predictions, bins, max_detections)
     tables = flatten(dataset, predictions, max_detections)
     pairs = find_pairs(tables, {"iou": BACKGROUND, "nwd": LEAST_FIT, "centre": LEAST_FIT})

@@ -262,7 +262,7 @@ def resampled_figures(
 ) -> list[Floats]:
     """For each run ``(1 + repeats, metrics)``; row 0 is the pictures as they are."""
     wanted = parse_metrics(metrics, bins, dataset.class_names)
-    numbers = None if groups is None else _numbered(dataset, groups)
+    numbers = None if groups is None else group_numbers(dataset, groups)
     draws = draw_pictures(len(dataset), repeats, seed, numbers)
     results = []
     for predictions in runs:
@@ -278,7 +278,7 @@ def size_areas(bins: SizeBins) -> dict[str, tuple[float, float]]:
     return {WHOLE: EVERY_AREA, **dict(zip(bins.labels, bins.areas, strict=True))}
 
 
-def _numbered(dataset: Dataset, groups: Groups) -> IntArray:
+def group_numbers(dataset: Dataset, groups: Groups) -> IntArray:
     """The number of each picture's group, from 0, in the order of ids."""
     names = [groups[image_id] for image_id in sorted(s.image_id for s in dataset.samples)]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}

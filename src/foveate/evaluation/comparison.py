@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foveate.evaluation.average_precision import MAX_DETECTIONS, METRICS
-from foveate.evaluation.bootstrap import Interval, interval_of, resampled_figures
+from foveate.evaluation.bootstrap import Groups, Interval, interval_of, resampled_figures
 from foveate.evaluation.matching import Outcomes, count_outcomes
 from foveate.evaluation.sizes import SIZE_BINS, SizeBins
 from foveate.structures import Dataset, Detections
@@ -95,6 +95,7 @@ def compare_predictions(
     level: float = 0.95,
     max_detections: int = MAX_DETECTIONS,
     thresholds: tuple[float, float] | None = None,
+    groups: Groups | None = None,
 ) -> Comparison:
     """Compare two runs by a paired bootstrap: both are scored on the same resampled pictures.
 
@@ -115,6 +116,7 @@ def compare_predictions(
         max_detections: As for `evaluate_detections`.
         thresholds: Score thresholds of `a` and `b` at which found, missed and false are counted;
             None: they are not.
+        groups: Of pictures that are resampled as a whole, as for `bootstrap_interval`.
 
     Raises:
         UsageError: As `bootstrap_interval`.
@@ -125,7 +127,7 @@ def compare_predictions(
         *(f"AP@{name}" for name in dict.fromkeys(dataset.class_names)),
     ]
     values_a, values_b = resampled_figures(
-        dataset, [a, b], metrics, bins, repeats, seed, max_detections
+        dataset, [a, b], metrics, bins, repeats, seed, max_detections, groups
     )
     differences = tuple(
         Difference(name, float(of_a[0]), float(of_b[0]), interval_of(of_b - of_a, level))
