@@ -91,8 +91,7 @@ def load(
         detector = ForeignDetector(path, threads, layout, class_names, runtime)
     elif layout is not None or class_names:
         raise UsageError(
-            f"{path} says itself how it is laid out and what it finds; "
-            "leave layout and classes out"
+            f"{path} says itself how it is laid out and what it finds; leave layout and classes out"
         )
     else:
         detector = OnnxDetector(path, threads, runtime)

@@ -52,9 +52,7 @@ class OnnxDetector:
         UsageError: If `threads` is below 1, or there is no such runtime.
     """
 
-    def __init__(
-        self, path: str | Path, threads: int | None = None, runtime: str = "cpu"
-    ) -> None:
+    def __init__(self, path: str | Path, threads: int | None = None, runtime: str = "cpu") -> None:
         self.path = Path(path)
         self.info: ModelInfo = read_model_info(self.path)
         self._sessions = OnnxSessions(self.path, threads, runtime)
