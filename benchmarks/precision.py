@@ -5,11 +5,12 @@
     python benchmarks/precision.py sky --data data/sky --pictures 426
 
 adds the named models to ``benchmarks/results/precision.json``. Every variant is a file that the
-runtime loads: the bundled one (weights stored as float16, arithmetic in float32), int8 made by
-``foveate.export.quantise`` on tiles of the *training* pictures, and, for the first of the models,
-other ways to make it. AP is that of `accuracy.py`: held-out pictures, the model's own tiles,
-scores from 0.01. Times are processor milliseconds of one thread on one tile of the plan's size,
-medians of runs in turn; the differences of AP have paired bootstrap intervals.
+runtime loads: the bundled one (weights stored as float16, arithmetic in float32), and int8 made by
+``foveate.export.quantise`` on tiles of the *training* pictures, in the ways that are named. AP is
+that of `accuracy.py`: held-out pictures, the model's own tiles, scores from 0.01. Times are
+processor milliseconds of one thread on one tile of the plan's size, medians of runs in turn; how
+many times as fast a variant is, is the median over pairs of runs. Differences of AP have paired
+bootstrap intervals.
 """
 
 from __future__ import annotations
@@ -48,14 +49,13 @@ RESULT = ROOT / "benchmarks" / "results" / "precision.json"
 FLOATS = "float32, weights stored as float16"
 WAYS: dict[str, dict[str, Any]] = {
     "int8": {},
-    "int8, 8-bit weights": {"weight_bits": 8},
-    "int8, 8-bit weights, last 2 float": {"weight_bits": 8, "float_last": 2},
-    "int8, 8-bit weights, last 3 float": {"weight_bits": 8, "float_last": 3},
-    "int8, 8-bit weights, percentile": {"weight_bits": 8, "ranges": "percentile", "tiles": 16},
-    "int8, percentile": {"ranges": "percentile", "tiles": 16},
-    "int8, entropy": {"ranges": "entropy", "tiles": 16},
-    "int8, first layer float": {"float_first": True},
-    "int8, depthwise float": {"float_depthwise": True},
+    "int8, 7-bit weights": {"weight_bits": 7},
+    "int8, last 2 convolutions float": {"float_last": 2},
+    "int8, last 3 convolutions float": {"float_last": 3},
+    "int8, first convolution float": {"float_first": True},
+    "int8, depthwise convolutions float": {"float_depthwise": True},
+    "int8, ranges by percentile": {"ranges": "percentile"},
+    "int8, ranges by entropy": {"ranges": "entropy"},
     "int8, 16 tiles": {"tiles": 16},
 }
 """Name to `QuantiseConfig`."""
@@ -69,7 +69,7 @@ def train_tiles(labels: Path, detector: OnnxDetector, count: int) -> list[UInt8I
 
 
 def variants(
-    name: str, labels: Path, ways: Sequence[str], folder: Path
+    name: str, labels: Path, ways: Sequence[str], tiles: int, folder: Path
 ) -> dict[str, tuple[Path, dict[str, Any]]]:
     """The file of each variant, and how it was made."""
     source = resolve_model(name)
@@ -77,10 +77,10 @@ def variants(
     made: dict[str, tuple[Path, dict[str, Any]]] = {FLOATS: (source, {})}
     pictures = len(load_dataset(labels.with_name("train.json")))
     for way in ways:
-        config = QuantiseConfig.model_validate(WAYS[way])
-        tiles = train_tiles(labels, detector, config.tiles)
+        config = QuantiseConfig.model_validate({"tiles": tiles} | WAYS[way])
+        shown = train_tiles(labels, detector, config.tiles)
         out = folder / f"{name}-{len(made)}.onnx"
-        done = quantise(detector, tiles, out, config, (f"{name} train", min(pictures, len(tiles))))
+        done = quantise(detector, shown, out, config, (f"{name} train", min(pictures, len(shown))))
         made[way] = (out, done.model_dump(mode="json", exclude={"source_sha256"}))
         print(name, way, f"{out.stat().st_size / 1e6:.2f} MB", flush=True)
     return made
@@ -138,17 +138,15 @@ def half_arithmetic(folder: Path, kind: int) -> str:
     return "computed in float32, with casts around it" if "Cast" in kinds else "computed as it is"
 
 
-def model_report(
-    name: str, labels: Path, pictures: int | None, ways: Sequence[str], rounds: int
-) -> dict[str, Any]:
+def model_report(name: str, labels: Path, args: argparse.Namespace) -> dict[str, Any]:
     """All rows of one model."""
     whole = load_dataset(labels)
-    few = chosen(len(whole), pictures or len(whole))
+    few = chosen(len(whole), args.pictures or len(whole))
     dataset = replace(whole, samples=[whole.samples[i] for i in few])
     with tempfile.TemporaryDirectory() as folder:
-        files = variants(name, labels, ways, Path(folder))
+        files = variants(name, labels, args.ways, args.tiles, Path(folder))
         (tile,) = train_tiles(labels, OnnxDetector(files[FLOATS][0], threads=1), 1)
-        times = tile_milliseconds(files, tile, rounds)
+        times = tile_milliseconds(files, tile, args.rounds)
         rows, base = [], {}
         for way, (path, made) in files.items():
             found = measured_way(dataset, path)
@@ -177,6 +175,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of one model's train.json and val.json")
     parser.add_argument("--pictures", type=int, help="held-out pictures, evenly drawn; all if not")
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=["int8"])
+    parser.add_argument("--tiles", type=int, default=64, help="that ranges are calibrated on")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
@@ -184,7 +183,7 @@ def main() -> None:
     report = json.loads(args.out.read_text()) if args.out.exists() else {"models": {}}
     for name in args.names:
         labels = (args.data or everything / name) / "val.json"
-        report["models"][name] = model_report(name, labels, args.pictures, args.ways, args.rounds)
+        report["models"][name] = model_report(name, labels, args)
         with tempfile.TemporaryDirectory() as folder:
             report["types"] = {
                 word: half_arithmetic(Path(folder), kind)

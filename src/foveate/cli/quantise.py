@@ -42,7 +42,7 @@ class Quantise:
         out: The file; NAME-int8.onnx here by default.
         split: Which split of a data set that has several; train, mostly.
         tiles: How many tiles of the pictures are shown for the ranges.
-        ranges: Ranges of all that occurs (minmax), or without outliers: slower to find.
+        ranges: Ranges of all that occurs (minmax), or without outliers: slower to find, of 8 tiles.
         weight_bits: 8 is finer; 7 cannot overflow on processors without VNNI.
         float_last: How many convolutions before each end stay in float32.
         layout: How another tool's model file is laid out, if it is not recognised.

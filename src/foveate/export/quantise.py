@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -41,6 +42,8 @@ _BETWEEN = ("Conv", "Clip", "Relu", "Add", "Concat", "Resize", "MaxPool", "Avera
 turning there and back takes longer than int8 saves."""
 _OPSET = 13
 """The first that has scales by channel."""
+_MOST_KEPT = 8
+"""Tiles that a histogram is made of: each keeps some 200 MB."""
 _PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}
 
 
@@ -48,7 +51,8 @@ class QuantiseConfig(Config):
     """How a model is quantised.
 
     Attributes:
-        tiles: Real tiles that are shown for the ranges, of as many pictures as there are.
+        tiles: Real tiles that are shown for the ranges, of as many pictures as there are; without
+            outliers, at most 8 of one size.
         ranges: Of what flows between layers: all that occurs (minmax), or without outliers.
         weight_bits: 7 cannot overflow on processors without VNNI; 8 is finer.
         float_last: How many convolutions before each end stay in float32.
@@ -58,7 +62,7 @@ class QuantiseConfig(Config):
 
     tiles: int = Field(default=64, ge=1)
     ranges: Literal["minmax", "percentile", "entropy"] = "minmax"
-    weight_bits: Literal[7, 8] = 7
+    weight_bits: Literal[7, 8] = 8
     float_last: int = Field(default=1, ge=1)
     float_first: bool = False
     float_depthwise: bool = False
@@ -90,7 +94,7 @@ def quantise(
         wide, narrow = Path(folder) / "wide.onnx", Path(folder) / "narrow.onnx"
         model = _widened(detector.path, wide)
         left = _left_in_float(model, config)
-        shown = _Shown(detector.feed, tiles)
+        shown = _Shown(detector.feed, tiles if config.ranges == "minmax" else _alike(tiles))
         _turn(wide, narrow, shown, left, config)
         done = Quantisation(
             ranges=config.ranges,
@@ -103,6 +107,14 @@ def quantise(
         )
         write_atomically(out, _content(narrow, detector, done))
     return done
+
+
+def _alike(tiles: Iterable[UInt8Image]) -> list[UInt8Image]:
+    """The first few of the commonest size: histograms are made of all that flows, kept at once."""
+    drawn = list(tiles)
+    sizes = Counter(tile.shape for tile in drawn)
+    common = max(sizes, key=lambda shape: sizes[shape], default=None)
+    return [tile for tile in drawn if tile.shape == common][:_MOST_KEPT]
 
 
 class _Shown:
