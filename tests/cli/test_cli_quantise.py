@@ -9,6 +9,7 @@ import cv2
 import pytest
 
 import foveate as library
+from foveate.inference.onnx_detector import OnnxDetector
 from foveate.structures import UInt8Image
 
 onnx = pytest.importorskip("onnx", reason="quantising needs it", exc_type=ImportError)
@@ -32,7 +33,7 @@ def test_makes_a_file_that_detects(foveate: Call, pictures: Path, blob_model: Pa
     assert "calibrated on 6 tiles of pictures" in done.err
     assert "of those tiles it finds" in done.err
     detector = library.load("blob-int8.onnx")
-    assert isinstance(detector, library.OnnxDetector)
+    assert isinstance(detector, OnnxDetector)
     assert detector.info.quantisation is not None
     assert (detector.info.quantisation.pictures, detector.info.quantisation.tiles) == (3, 6)
     found = library.detect(pictures / "0.png", detector).detections
