@@ -178,8 +178,7 @@ def _runner(
     least, refiner = settings.score_threshold, settings.refiner
     if refiner is not None:
         least = min(least, refiner.info.least_score)
-    profile = profile or Profile()
-    profile.runs_on = runs_on(detector)
+    (profile := profile or Profile()).runs_on = runs_on(detector)
     run: Runner = partial(
         detect_image,
         detector=detector,
@@ -235,8 +234,7 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
     batch_size = options.get("batch_size")
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
-    tuned = choice_of(detector)
-    if batch_size is None and tuned is not None:
+    if batch_size is None and (tuned := choice_of(detector)):
         batch_size = tuned.batch_size
     pyramid = _pyramid(info, options)
     plan = _plan(info, options | Options(scale=max(pyramid.scales)) if pyramid else options)
