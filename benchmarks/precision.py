@@ -8,7 +8,7 @@ adds the named models to ``benchmarks/results/precision.json``. Every variant is
 runtime loads: the bundled one (weights stored as float16, arithmetic in float32), and int8 made by
 ``foveate.export.quantise`` on tiles of the *training* pictures, in the ways that are named. AP is
 that of `accuracy.py`: held-out pictures, the model's own tiles, scores from 0.01. Times are
-processor milliseconds of one thread on one tile of the plan's size, medians of runs in turn; how
+processor milliseconds of one thread on one real tile, medians of runs in turn; how
 many times as fast a variant is, is the median over pairs of runs. Differences of AP have paired
 bootstrap intervals.
 """
