@@ -202,6 +202,56 @@ def inference_table(report: dict[str, Any]) -> str:
     return markdown(head, sorted(lines))
 
 
+def precision_table(report: dict[str, Any]) -> str:
+    """AP, time and size of each model's files."""
+    head = ["model", "file", "AP", "AP small", "AP gained, 95 % interval", "ms a tile",
+            "times as fast", "size"]  # fmt: skip
+    lines = []
+    for name, model in report["models"].items():
+        for row in model["rows"]:
+            ends = (row["difference"] or {}).get("AP")
+            lines.append(
+                [
+                    name,
+                    row["variant"],
+                    f"{row['AP']:.3f}",
+                    f"{row['AP_small']:.3f}" if "AP_small" in row else "-",
+                    f"{ends[0]:+.3f} to {ends[1]:+.3f}" if ends else "",
+                    f"{row['milliseconds']:.1f}",
+                    f"{row['ratio']:.2f}",
+                    f"{row['megabytes']:.1f} MB",
+                ]
+            )
+    shown = "; ".join(f"{model['dataset']}, tile {model['tile']}"
+                      for model in report["models"].values())  # fmt: skip
+    return f"{markdown(head, lines)}\nMeasured on {shown}.\n"
+
+
+def types_table(report: dict[str, Any]) -> str:
+    """What ONNX Runtime's CPU provider makes of a convolution in a narrower float."""
+    return markdown(["type of the arithmetic", "a convolution in it is"],
+                    [[name, said] for name, said in report["types"].items()])  # fmt: skip
+
+
+def openvino_table(report: dict[str, Any]) -> str:
+    """OpenVINO beside ONNX Runtime, one thread on one tile."""
+    rows = report["openvino"]["rows"]
+    base = {row["model"]: row["milliseconds"] for row in rows if "float32" in row["by"]
+            and "ONNX" in row["by"]}  # fmt: skip
+    return markdown(
+        ["model", "by", "ms a tile", "times as fast"],
+        [
+            [
+                row["model"],
+                row["by"],
+                f"{row['milliseconds']:.1f}",
+                f"{base[row['model']] / row['milliseconds']:.2f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
 def video_table(report: dict[str, Any]) -> str:
     """What decoding, drawing and encoding add to inference."""
     head = ["frames shown", "tiles a frame", "the command: s a frame", "inference alone",

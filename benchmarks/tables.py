@@ -34,6 +34,7 @@ PAGES = (
     "docs/foreign-models.md",
     "docs/inspect.md",
     "docs/rasters.md",
+    "docs/speed.md",
     "docs/video.md",
 )
 NOT_MEASURED = "*Not measured yet.*"
@@ -348,6 +349,9 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "start": (speed_tables.start_table, "start.json"),
     "training": (speed_tables.training_table, "training.json"),
     "video": (speed_tables.video_table, "video.json"),
+    "precision": (speed_tables.precision_table, "precision.json"),
+    "precision-types": (speed_tables.types_table, "precision.json"),
+    "openvino": (speed_tables.openvino_table, "precision.json"),
     "inference": (speed_tables.inference_table, "inference.json"),
     "article-claims": article(article_tables.claims_table),
     "article-classes": article(article_tables.classes_table, "focal-classes"),

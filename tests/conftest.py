@@ -37,6 +37,12 @@ def _metadata_entry(text: str) -> bytes:
     return _length_delimited(_METADATA_TAG, entry)
 
 
+@pytest.fixture(autouse=True)
+def _no_choices(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test follows what a benchmark found on this machine, nor leaves anything behind."""
+    monkeypatch.setenv("FOVEATE_CACHE", str(tmp_path_factory.getbasetemp() / "no-cache"))
+
+
 @pytest.fixture(scope="session")
 def blob_model() -> Path:
     """A model file that finds bright blobs: label 0 where red exceeds blue, else 1; 9 x 9 boxes."""

@@ -23,10 +23,12 @@ from foveate.inference.glance import OnnxGlance
 from foveate.inference.model_info import METADATA_KEY
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.onnx_file import read_metadata
+from foveate.inference.onnx_session import AUTO
 from foveate.inference.pipeline import OnTiles
 from foveate.inference.profile import Profile
 from foveate.inference.refine import OnnxRefiner
 from foveate.inference.settings import Options, class_names_of, run_settings, runner
+from foveate.inference.tuning import remembered
 from foveate.structures import Detector, ImageSource
 
 __all__ = [
@@ -52,6 +54,7 @@ def load(
     threads: int | None = None,
     layout: str | None = None,
     class_names: Sequence[str] = (),
+    runtime: str = AUTO,
 ) -> OnnxDetector | ForeignDetector | LibraryDetector:
     """Load a detector.
 
@@ -64,10 +67,15 @@ def load(
             on it. The libraries use what threads they like.
         layout: How another tool's file is laid out; recognised if left out.
         class_names: What another tool's file does not say.
+        runtime: What an ONNX file runs on: `cpu`, `cuda`, `tensorrt`; or `auto`, which is CUDA if
+            there is one. Results of different ones differ by the noise of their arithmetic.
+
+    With neither `threads` nor `runtime`, what ``foveate benchmark`` found best for this file on
+    this machine is followed, if it was ever asked.
 
     Raises:
-        FoveateError: If there is no such model, the file is none that can be read, or a library
-            is not installed.
+        FoveateError: If there is no such model, the file is none that can be read, a library
+            is not installed, or the runtime is not there.
         UsageError: If `layout` or `class_names` is given for a file that says it itself.
     """
     if isinstance(model, str) and split_adapter(model):
@@ -75,12 +83,20 @@ def load(
             raise UsageError(f"{model} says itself what it finds; leave layout and classes out")
         return load_adapter(model)
     path = resolve_model(model)
+    choice = remembered(path) if threads is None and runtime == AUTO else None
+    if choice is not None:
+        threads, runtime = choice.threads, choice.runtime
+    detector: OnnxDetector | ForeignDetector
     if METADATA_KEY not in read_metadata(path):
-        return ForeignDetector(path, threads, layout, class_names)
-    if layout is not None or class_names:
-        raise UsageError(f"{path} says itself how it is laid out and what it finds; "
-                         "leave layout and classes out")  # fmt: skip
-    return OnnxDetector(path, threads)
+        detector = ForeignDetector(path, threads, layout, class_names, runtime)
+    elif layout is not None or class_names:
+        raise UsageError(
+            f"{path} says itself how it is laid out and what it finds; leave layout and classes out"
+        )
+    else:
+        detector = OnnxDetector(path, threads, runtime)
+    detector.tuned = choice
+    return detector
 
 
 def load_refiner(path: str | Path, threads: int | None = None) -> OnnxRefiner:

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 import tyro
 from pydantic import ValidationError
@@ -133,6 +133,8 @@ Score = Annotated[float | None, _optional(float, "SCORE", _MODEL)]
 Merge = Annotated[str | None, _optional(str, "|".join(get_args(MergeMethod)), _MODEL)]
 BatchSize = Annotated[int | None, _optional(int, "TILES", "automatic")]
 Threads = Annotated[int | None, _optional(int, "N", "cores")]
+Runtime = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""`AUTO` and the rows of `RUNTIMES`."""
 Layout = Annotated[str | None, _optional(str, "NAME", "recognised")]
 ClassNames = Annotated[str | None, _optional(str, "NAMES|FILE", _MODEL)]
 Bands = Annotated[tuple[int, ...] | None, _optional(_numbers, "N,N,N", "red, green, blue")]
@@ -148,6 +150,7 @@ OptionalCrs = Annotated[str | None, _optional(str, "CRS", "the raster's")]
 OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
 Alignment = Annotated[str | None, _optional(str, "none|ecc|features", _MODEL)]
 Selecting = Annotated[str | None, _optional(str, "HOW", "all tiles")]
+Calibrating = Annotated[str | None, _optional(str, "IMAGES|DATASET", "none")]
 OptionalText = Annotated[str | None, _optional(str, "NAME", "none")]
 
 
@@ -167,6 +170,7 @@ class RunFlags:
         threshold: Least score, 0 to 1, of what is shown.
         batch_size: Tiles shown to the model at once.
         threads: Tiles worked on side by side; results do not depend on it.
+        runtime: What runs the model: cpu, cuda, tensorrt; auto takes CUDA if there is one.
         layout: How another tool's model file is laid out, if it is not recognised.
         classes: Names that another tool's file lacks: a,b,c; a text file; coco or coco-91.
         bands: Which bands of a picture to show, in the model's order; 3,2,1 for many satellites.
@@ -187,6 +191,7 @@ class RunFlags:
     threshold: Score = None
     batch_size: BatchSize = None
     threads: Threads = None
+    runtime: Runtime = "auto"
     layout: Layout = None
     classes: ClassNames = None
     bands: Bands = None
@@ -202,7 +207,7 @@ class RunFlags:
         from foveate.inference.foreign.classes import parse_class_names
 
         names = parse_class_names(self.classes) if self.classes is not None else ()
-        detector = load(model, self.threads, self.layout, names)
+        detector = load(model, self.threads, self.layout, names, self.runtime)
         return (FlippedDetector(detector) if self.flips else detector), detector.info
 
     def options(self) -> Options:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from foveate.cli.arguments import ModelChoice, OptionalText, RunFlags, RunOptions, parse
+from foveate.cli.pictures import dataset_of, pictures_of
 from foveate.cli.scoring import label_map
 from foveate.cli.terminal import note, progress, show_table
 from foveate.cli.train import require_training
-from foveate.data.formats import load_dataset
-from foveate.data.formats.load import recognise
 from foveate.data.sources import find_sources, open_source
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
@@ -56,7 +55,7 @@ def _fit(flags: Any) -> None:
     if info.motion is not None:
         raise FoveateError(f"{info.name} sees motion, and a glance sees still pictures")
     settings = run_settings(detector, flags.run.options())
-    dataset = _dataset(flags.source, flags.split)
+    dataset = dataset_of(flags.source, flags.split)
     own = dataset is None or flags.own
     lessons = (
         _own_lessons(flags, dataset, detector, settings)
@@ -113,18 +112,6 @@ def calibration_table(calibration: Calibration) -> Table:
     return Table("", columns, rows, told)
 
 
-def _dataset(source: str, split: str | None) -> Dataset | None:
-    """The data set that a source is; None where it is pictures."""
-    path = Path(source)
-    if not path.exists():
-        return None
-    try:
-        recognise(path)
-    except FoveateError:
-        return None
-    return load_dataset(path, split=split)
-
-
 def _labelled(dataset: Dataset, detector: Detector) -> list[Lesson]:
     from foveate.training.glance_lessons import labelled_lessons
 
@@ -143,7 +130,7 @@ def _own_lessons(
     from foveate.inference.glance_info import detector_hash
     from foveate.training.glance_lessons import own_lessons
 
-    paths = find_sources(flags.source) if dataset is None else _pictures(dataset)
+    paths = find_sources(flags.source) if dataset is None else pictures_of(dataset)
     cache = flags.out.with_name(f"{flags.out.name}.found")
     identity = detector_hash(detector) + json.dumps(settings.to_dict(), sort_keys=True)
     failures: list[str] = []
@@ -166,10 +153,6 @@ def _own_lessons(
             f"the model finds nothing in {len(lessons)} pictures: there is nothing to learn"
         )
     return lessons
-
-
-def _pictures(dataset: Dataset) -> list[Path]:
-    return list(dict.fromkeys(sample.path for sample in dataset.samples))
 
 
 def _parse(arguments: Sequence[str]) -> Any:

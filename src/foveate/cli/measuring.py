@@ -1,13 +1,16 @@
-"""Time and memory on this machine, measured in a process of its own: of one picture, of training.
+"""Time and memory on this machine, measured in a process of its own: a tile, a picture, training.
 
 A process of its own, because a process's peak memory is that of all that it ever did.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from foveate.errors import FoveateError
-from foveate.structures import Dataset
+from foveate.structures import Dataset, UInt8Image
 from foveate.tiling import TilePlan
 
 _MODEL = "aerial"
@@ -66,6 +69,60 @@ def epoch_cost(recipe_text: str, dataset: Dataset, network_pixels: float) -> Cos
     """
     step = _in_a_process(_train, recipe_text, dataset)
     return Cost(step.seconds * network_pixels * 1e6 * len(dataset), step.megabytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to run a model file.
+
+    Attributes:
+        path: The file.
+        runtime: A row of `RUNTIMES`.
+        threads: Tiles worked on side by side.
+        batch_size: Tiles handed to the detector at once.
+        layout: Of another tool's file.
+        class_names: Likewise.
+    """
+
+    path: Path
+    runtime: str
+    threads: int
+    batch_size: int
+    layout: str | None = None
+    class_names: tuple[str, ...] = ()
+
+
+def tile_cost(way: Way, tiles: Sequence[UInt8Image], seconds: float) -> Cost:
+    """A tile's share of the time that a model takes for many, two batches being under way.
+
+    Args:
+        way: How it is run.
+        tiles: ``(H, W, C)`` each, taken in turn.
+        seconds: How long to measure.
+
+    Raises:
+        FoveateError: If there is not enough memory, or the runtime cannot be used.
+    """
+    return _in_a_process(_tile_seconds, way, list(tiles), seconds)
+
+
+def _tile_seconds(way: Way, tiles: list[UInt8Image], seconds: float) -> float:
+    from foveate.api import LibraryDetector, load
+
+    detector = load(way.path, way.threads, way.layout, way.class_names, way.runtime)
+    assert not isinstance(detector, LibraryDetector)
+    endless = itertools.cycle(tiles)
+    under_way: deque[Callable[[], object]] = deque()
+    detector.start(list(itertools.islice(endless, way.batch_size)))()  # the first takes longer
+    began, batches = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds or not batches:
+        under_way.append(detector.start(list(itertools.islice(endless, way.batch_size))))
+        if len(under_way) > 1:
+            under_way.popleft()()
+        batches += 1
+    while under_way:
+        under_way.popleft()()
+    return (time.perf_counter() - began) / (batches * way.batch_size)
 
 
 def _detect(plan: TilePlan, width: int, height: int) -> float:

@@ -11,7 +11,7 @@ are outside.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,30 @@ class Measured(Config):
     dataset: str
     setting: str
     metrics: dict[str, float]
+
+
+class Quantisation(Config):
+    """How the arithmetic of a file was made narrower than it was trained with.
+
+    Attributes:
+        precision: Of what is quantised: weights and what flows between layers.
+        ranges: How the ranges of what flows were taken from the calibration's tiles.
+        weight_bits: Bits of a weight in use; 7 cannot overflow on any processor.
+        calibration: Name of the pictures that were shown.
+        pictures: How many.
+        tiles: How many tiles of them.
+        float_layers: Convolutions left in float32.
+        source_sha256: Of the file it was made from.
+    """
+
+    precision: Literal["int8"] = "int8"
+    ranges: Literal["minmax", "percentile", "entropy"]
+    weight_bits: Literal[7, 8]
+    calibration: str
+    pictures: int = Field(ge=1)
+    tiles: int = Field(ge=1)
+    float_layers: tuple[str, ...] = ()
+    source_sha256: str
 
 
 class ModelInfo(Config):
@@ -78,6 +102,7 @@ class ModelInfo(Config):
         created: ISO date.
         foveate_version: That exported it.
         measured: Results on data it was not trained on; the last is the one to be named first.
+        quantisation: Of a file of int8 arithmetic, how it was made; none of one of floats.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -108,6 +133,7 @@ class ModelInfo(Config):
     created: str = ""
     foveate_version: str = ""
     measured: tuple[Measured, ...] = ()
+    quantisation: Quantisation | None = None
 
     @model_validator(mode="after")
     def _motion_is_among_the_channels(self) -> ModelInfo:

@@ -1,19 +1,21 @@
-"""`OnnxDetector`: run a one-file model with ONNX Runtime, on the CPU, without torch."""
+"""`OnnxDetector`: run a one-file model with ONNX Runtime, without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foveate.errors import FoveateError
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.onnx_file import read_model_info
 from foveate.inference.onnx_session import OnnxSessions
 from foveate.inference.suppression import suppressed
+from foveate.inference.tuning import Choice
 from foveate.structures import Detections, UInt8Image
 
 if TYPE_CHECKING:
@@ -36,22 +38,26 @@ class OnnxDetector:
     Args:
         path: A model made by ``foveate export``.
         threads: None takes as many as there are processors to run on. Results do not depend on it.
+        runtime: What it runs on, a row of `RUNTIMES`, or ``auto``.
 
     Attributes:
         path: The file.
         info: What it says of itself.
         parallel: Images worked on side by side.
+        runtime: What it runs on, a row of `RUNTIMES`.
+        tuned: The choice of ``foveate benchmark`` that it follows; none without one.
 
     Raises:
         FoveateError: If the file is missing, damaged, foreign or breaks the model contract.
-        UsageError: If `threads` is below 1.
+        UsageError: If `threads` is below 1, or there is no such runtime.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, threads: int | None = None, runtime: str = "cpu") -> None:
         self.path = Path(path)
         self.info: ModelInfo = read_model_info(self.path)
-        self._sessions = OnnxSessions(self.path, threads)
-        self.parallel = self._sessions.parallel
+        self._sessions = OnnxSessions(self.path, threads, runtime)
+        self.parallel, self.runtime = self._sessions.parallel, self._sessions.runtime
+        self.tuned: Choice | None = None
         _check_graph(self._sessions.single, self.path, self.info)
 
     @property
@@ -93,13 +99,16 @@ class OnnxDetector:
             self._require_suitable(image)
         return self._sessions.start(partial(self._detect, least_score=least_score), images)
 
+    def feed(self, image: UInt8Image) -> dict[str, NDArray[Any]]:
+        """What the graph is given for one image."""
+        return {"images": np.ascontiguousarray(image)[None]}
+
     def _detect(
         self, session: onnxruntime.InferenceSession, image: UInt8Image, least_score: float = 0.0
     ) -> Detections:
-        feed = {"images": np.ascontiguousarray(image)[None]}
         size = f"{image.shape[1]}x{image.shape[0]}"
         boxes, scores, labels = self._sessions.run(
-            session, ["boxes", "scores", "labels"], feed, size
+            session, ["boxes", "scores", "labels"], self.feed(image), size
         )
         used = (scores[0] > 0) & (scores[0] >= least_score)
         found = Detections(boxes[0][used], scores[0][used], labels[0][used])

@@ -10,12 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from foveate.errors import FoveateError, UsageError
+from foveate.inference.tuning import cache_folder
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+RUNTIMES = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+"""ONNX Runtime's providers by the name that is asked for, best first."""
+AUTO = "auto"
+"""CUDA where ONNX Runtime has it, else the CPU; never TensorRT, which builds an engine first."""
 
 _FATAL = 4
 """ONNX Runtime's severity above its errors, which reach the user as exceptions instead."""
@@ -31,23 +41,25 @@ class OnnxSessions:
     Args:
         path: An ONNX file.
         threads: None takes as many as there are processors to run on.
+        runtime: A row of `RUNTIMES`, or ``auto``.
 
     Attributes:
         path: The file.
         parallel: Images worked on side by side.
+        runtime: The row of `RUNTIMES` that is used.
         single: The session of one thread.
 
     Raises:
-        FoveateError: If ONNX Runtime cannot load the file.
-        UsageError: If `threads` is below 1.
+        FoveateError: If ONNX Runtime cannot load the file, or has not the runtime asked for.
+        UsageError: If `threads` is below 1, or there is no such runtime.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, runtime: str = "cpu") -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads must be at least 1, got {threads}")
         self.path = path
-        self.parallel = threads or _processors()
-        self.single = _open_session(path, 1)
+        self.parallel = threads or processors()
+        self.runtime, self.single = _first_session(path, runtime)
         self._pool = ThreadPoolExecutor(self.parallel, "foveate-onnx")
 
     def each(
@@ -97,17 +109,57 @@ class OnnxSessions:
     @cached_property
     def _shared(self) -> onnxruntime.InferenceSession:
         """All threads on one image."""
-        return self.single if self.parallel == 1 else _open_session(self.path, self.parallel)
+        if self.parallel == 1 or self.runtime != "cpu":
+            return self.single
+        return _open_session(self.path, self.parallel, self.runtime)
 
 
-def _processors() -> int:
+def runtimes_offered() -> list[str]:
+    """The rows of `RUNTIMES` that this ONNX Runtime was built with, the plainest first."""
+    import onnxruntime
+
+    offered = onnxruntime.get_available_providers()
+    return [name for name, providers in RUNTIMES.items() if providers[0] in offered]
+
+
+def processors() -> int:
     """Processors this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _first_session(path: Path, asked: str) -> tuple[str, onnxruntime.InferenceSession]:
+    """The runtime that works, and its session of one thread."""
+    if asked not in (AUTO, *RUNTIMES):
+        raise UsageError(f"runtime: expected {', '.join((AUTO, *RUNTIMES))}, got {asked!r}")
+    offered = runtimes_offered()
+    if asked == AUTO:
+        for name in ("cuda",) if "cuda" in offered else ():
+            session = _open_session(path, 1, name)
+            if _works(session, name):
+                return name, session
+        asked = "cpu"
+    if asked not in offered:
+        raise FoveateError(
+            f"this ONNX Runtime has no {asked} (it has {', '.join(offered)}): pip uninstall "
+            "onnxruntime, then pip install onnxruntime-gpu"
+        )
+    session = _open_session(path, 1, asked)
+    if not _works(session, asked):
+        raise FoveateError(
+            f"{asked} cannot be used here: ONNX Runtime has it, and its driver or libraries are "
+            "missing; see the CUDA and cuDNN that it asks for, or take --runtime cpu"
+        )
+    return asked, session
+
+
+def _works(session: onnxruntime.InferenceSession, runtime: str) -> bool:
+    """Whether the runtime is there: ONNX Runtime falls back to the CPU without a word."""
+    return RUNTIMES[runtime][0] in session.get_providers()
+
+
+def _open_session(path: Path, threads: int, runtime: str) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(_FATAL)
@@ -119,10 +171,16 @@ def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     # Threads that wait for the next layer sleep instead of spinning: as fast, for less work.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if runtime != "cpu" and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # those of CUDA that came as Python packages
+    providers: list[Any] = list(RUNTIMES[runtime])
+    if runtime == "tensorrt":
+        folder = cache_folder() / "tensorrt"
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(folder)}
+        providers[0] = (providers[0], kept)
     try:
-        return onnxruntime.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as error:
         raise FoveateError(
             f"{path}: ONNX Runtime cannot load this model: {_first_line(error)}"

@@ -19,11 +19,13 @@ class Profile:
         busy: Seconds that each stage worked, summed over threads; of the network, the seconds in
             which it worked on at least one tile.
         refined: Boxes that a refiner judged once more.
+        runs_on: What the network runs on, in words; empty where it is not known.
     """
 
     def __init__(self) -> None:
         self.busy = dict.fromkeys(STAGES, 0.0)
         self.refined = 0
+        self.runs_on = ""
         self.wall = 0.0
         self._began = time.perf_counter()
         self._lock = Lock()

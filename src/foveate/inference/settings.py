@@ -23,6 +23,7 @@ from foveate.inference.pipeline import ImageResult, OnTiles, detect_image
 from foveate.inference.profile import Profile
 from foveate.inference.refine import OnnxRefiner, RefiningRunner
 from foveate.inference.selecting import Select, Selection, SkippingRunner
+from foveate.inference.tuning import choice_of, runs_on
 from foveate.merge.config import MergeConfig, MergeMethod
 from foveate.structures import Detector, ImageSource
 from foveate.tiling import Pyramid, TilePlan
@@ -177,7 +178,7 @@ def _runner(
     least, refiner = settings.score_threshold, settings.refiner
     if refiner is not None:
         least = min(least, refiner.info.least_score)
-    profile = profile or Profile()
+    (profile := profile or Profile()).runs_on = runs_on(detector)
     run: Runner = partial(
         detect_image,
         detector=detector,
@@ -233,6 +234,8 @@ def run_settings(detector: Detector, options: Options) -> RunSettings:
     batch_size = options.get("batch_size")
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size must be at least 1, got {batch_size}")
+    if batch_size is None and (tuned := choice_of(detector)):
+        batch_size = tuned.batch_size
     pyramid = _pyramid(info, options)
     plan = _plan(info, options | Options(scale=max(pyramid.scales)) if pyramid else options)
     return RunSettings(

@@ -233,6 +233,7 @@ def profile_lines(profile: Profile) -> str:
             f"{profile.wall:.2f} s in all, the stages at the same time:",
             *rows,
             f"for {idle:.2f} s the network had nothing to do",
+            *([f"the network ran on {profile.runs_on}"] if profile.runs_on else []),
         ]
     )
 

@@ -20,6 +20,7 @@ from foveate.inference.model_info import ModelInfo
 from foveate.inference.onnx_file import read_metadata
 from foveate.inference.onnx_session import OnnxSessions
 from foveate.inference.suppression import suppressed
+from foveate.inference.tuning import Choice
 from foveate.structures import Detections, UInt8Image
 from foveate.structures.boxes import clip_boxes, valid_boxes
 from foveate.tiling import TilePlan
@@ -52,16 +53,19 @@ class ForeignDetector:
         layout: A row of `LAYOUTS`; recognised if left out.
         class_names: In the order of the labels; the file's own if left out, and none if it has
             none.
+        runtime: What it runs on, a row of `RUNTIMES`, or ``auto``.
 
     Attributes:
         path: The file.
         info: What is known of it, in the terms of foveate's own model files.
         parallel: Pictures worked on side by side.
+        runtime: What it runs on, a row of `RUNTIMES`.
+        tuned: The choice of ``foveate benchmark`` that it follows; none without one.
 
     Raises:
         FoveateError: If the file is missing, damaged, of no known layout, or takes what foveate
             does not give.
-        UsageError: If `threads` or `layout` cannot be.
+        UsageError: If `threads`, `layout` or `runtime` cannot be.
     """
 
     def __init__(
@@ -70,11 +74,13 @@ class ForeignDetector:
         threads: int | None = None,
         layout: str | None = None,
         class_names: Sequence[str] = (),
+        runtime: str = "cpu",
     ) -> None:
         self.path = Path(path)
         metadata = read_metadata(self.path)
-        self._sessions = OnnxSessions(self.path, threads)
-        self.parallel = self._sessions.parallel
+        self._sessions = OnnxSessions(self.path, threads, runtime)
+        self.parallel, self.runtime = self._sessions.parallel, self._sessions.runtime
+        self.tuned: Choice | None = None
         graph = Graph.of(self._sessions.single, metadata)
         try:
             _require_detection(graph)
@@ -125,17 +131,23 @@ class ForeignDetector:
             self._require_suitable(image)
         return self._sessions.start(partial(self._detect, least_score=least_score), images)
 
+    def feed(self, image: UInt8Image) -> dict[str, NDArray[Any]]:
+        """What the graph is given for one picture; valid until the same thread's next picture."""
+        batch = self._fill(image)
+        frame = Frame(*batch.shape[-2:])
+        feed = {self._graph.image.name: batch.reshape(batch.shape[-len(self._graph.image.shape) :])}
+        for port in self._graph.inputs[1:]:
+            feed[port.name] = _side_input(port.name, len(batch), frame)
+        return feed
+
     def _detect(
         self,
         session: onnxruntime.InferenceSession,
         image: UInt8Image,
         least_score: float = LEAST_SCORE,
     ) -> Detections:
-        batch = self._fill(image)
-        frame = Frame(*batch.shape[-2:])
-        feed = {self._graph.image.name: batch.reshape(batch.shape[-len(self._graph.image.shape) :])}
-        for port in self._graph.inputs[1:]:
-            feed[port.name] = _side_input(port.name, len(batch), frame)
+        feed = self.feed(image)
+        frame = Frame(*feed[self._graph.image.name].shape[-2:])
         names = [port.name for port in self._graph.outputs]
         arrays = self._sessions.run(session, names, feed, f"{frame.width}x{frame.height}")
         if self._layout.batched:
