@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from foveate.inference.pipeline import ImageResult
 from foveate.structures import Detections, GeoReference, ImageSource, Tile, UInt8Image
 from foveate.tiling import look
+
+
+class Drawn(NamedTuple):
+    """What is drawn of a picture, as JPEG files.
+
+    Attributes:
+        annotated: It, with its boxes.
+        crops: Every detection with its surroundings, in their order.
+    """
+
+    annotated: bytes
+    crops: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +48,7 @@ class Result:
         unselected_tiles: Looks saved by choosing where objects may be.
         expected_miss: At most this share of objects is missed for that choice, as the glance's
             file says; None where there was none.
+        drawn: What a worker of a cluster drew of it; None where that is done here.
     """
 
     name: str
@@ -52,6 +66,7 @@ class Result:
     uniform_tiles: int = 0
     unselected_tiles: int = 0
     expected_miss: float | None = None
+    drawn: Drawn | None = None
 
     @classmethod
     def of(cls, found: ImageResult, source: ImageSource, class_names: tuple[str, ...]) -> Result:

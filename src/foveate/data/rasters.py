@@ -31,7 +31,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foveate.data.files import open_file
 from foveate.data.headers import RASTER_KINDS, is_vrt
+from foveate.data.remote import Location, RemoteFile, file_system
 from foveate.data.values import Reading, full_range, scaled
 from foveate.data.vrt import require_local
 from foveate.errors import FoveateError, UsageError
@@ -63,7 +65,7 @@ class RasterSource:
     """A raster as an `ImageSource`.
 
     Args:
-        path: GeoTIFF, JPEG 2000 or VRT.
+        path: GeoTIFF, JPEG 2000 or VRT; or an address of one of the first two.
         reading: Which bands and values.
 
     Attributes:
@@ -81,7 +83,7 @@ class RasterSource:
         UsageError: If a band is asked for that is not there.
     """
 
-    def __init__(self, path: Path, reading: Reading | None = None) -> None:
+    def __init__(self, path: Location, reading: Reading | None = None) -> None:
         self._lock = Lock()
         self.path, self._reading = path, reading or Reading()
         self._file = _open(path)
@@ -123,6 +125,16 @@ class RasterSource:
     def parts(self) -> list[Path]:
         """Of a VRT, the files that its pixels are in."""
         return [Path(name) for name in self._file.files[1:] if Path(name).suffix not in _BESIDE]
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Values that were clipped, and looked at, so far; the notes tell their share."""
+        return self._clipped, self._looked_at
+
+    def count_seen(self, clipped: int, looked_at: int) -> None:
+        """Add what other readers of this raster saw."""
+        self._clipped += clipped
+        self._looked_at += looked_at
 
     @property
     def notes(self) -> list[str]:
@@ -304,21 +316,24 @@ def _rasterio(asked: str = "a raster") -> Any:
 
 
 @contextmanager
-def _gdal() -> Iterator[None]:
+def _gdal(**options: Any) -> Iterator[None]:
     """GDAL with a bounded cache, its complaints left to this module."""
     # Without a handler, Python would print what rasterio logs; errors reach the user as such.
     logging.getLogger("rasterio").addHandler(_SILENT)
-    with _rasterio().Env(GDAL_CACHEMAX=_CACHE):
+    with _rasterio().Env(GDAL_CACHEMAX=_CACHE, **options):
         yield
 
 
-def _open(path: Path) -> Any:
+def _open(path: Location) -> Any:
     """Open with no driver but the one that the content names."""
     rasterio = _rasterio(str(path))
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(16)
         vrt = is_vrt(file)
+    if vrt and not isinstance(path, Path):
+        raise FoveateError(f"{path} is a VRT; only a local one is read, beside the files it names")
     if vrt:
+        assert isinstance(path, Path)
         if path.suffix.lower() != ".vrt":
             raise FoveateError(f"{path} is a VRT, which its name hides; rename it to .vrt")
         require_local(path)
@@ -327,9 +342,9 @@ def _open(path: Path) -> Any:
     if driver is None:
         raise FoveateError(f"{path} is no raster (GeoTIFF, JPEG 2000 or VRT)")
     try:
-        with warnings.catch_warnings(), _gdal():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            file = rasterio.open(path, driver=driver)
+            file = _opened(rasterio, path, driver)
     except rasterio.errors.RasterioIOError as error:
         reason = str(error).partition("\n")[0].removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
         raise FoveateError(f"{path} cannot be read as a raster: {reason}") from None
@@ -341,7 +356,18 @@ def _open(path: Path) -> Any:
     return file
 
 
-def _choose_bands(file: Any, path: Path, asked: tuple[int, ...] | None) -> tuple[int, ...]:
+def _opened(rasterio: Any, path: Location, driver: str) -> Any:
+    if isinstance(path, RemoteFile):
+        # Through fsspec, so that credentials are the same as for pictures; nothing beside it is
+        # asked for, which takes a store many requests.
+        system, _ = file_system(path.address)
+        with _gdal(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+            return rasterio.open(path.address, driver=driver, opener=system)
+    with _gdal():
+        return rasterio.open(path, driver=driver)
+
+
+def _choose_bands(file: Any, path: Location, asked: tuple[int, ...] | None) -> tuple[int, ...]:
     """Numbers of the bands to read, from 1."""
     if asked is not None:
         if max(asked) > file.count:

@@ -57,6 +57,7 @@ class ForeignDetector:
         path: The file.
         info: What is known of it, in the terms of foveate's own model files.
         parallel: Pictures worked on side by side.
+        asked: The layout and the class names, as given.
 
     Raises:
         FoveateError: If the file is missing, damaged, of no known layout, or takes what foveate
@@ -71,7 +72,7 @@ class ForeignDetector:
         layout: str | None = None,
         class_names: Sequence[str] = (),
     ) -> None:
-        self.path = Path(path)
+        self.path, self.asked = Path(path), (layout, tuple(class_names))
         metadata = read_metadata(self.path)
         self._sessions = OnnxSessions(self.path, threads)
         self.parallel = self._sessions.parallel
