@@ -233,7 +233,9 @@ class _Pictures:
 
         def look(item: str) -> Found | str:
             failures: list[Failure] = []
-            for _, source, found in detect_folder([location_of(item)], opened, run, failures.append):
+            for _, source, found in detect_folder(
+                [location_of(item)], opened, run, failures.append
+            ):
                 drawn = None
                 if self.draw is not None:
                     drawn = self.draw(Result.of(found, source, names))

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tyro.constructors import PrimitiveConstructorSpec
 
 from foveate.config import Config, describe
+from foveate.data.remote import is_remote
 from foveate.errors import UsageError
 from foveate.inference.cluster import Cluster
 from foveate.inference.settings import Options
@@ -117,6 +118,12 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
+def _local_folder(text: str) -> Path:
+    if is_remote(text):
+        raise UsageError(f"results go to a local folder; {text} is an address")
+    return Path(text)
+
+
 def _factors(text: str) -> tuple[float, ...]:
     return tuple(float(factor) for factor in text.split(","))
 
@@ -144,7 +151,7 @@ AskedStrides = Annotated[
     tuple[int, ...] | None, _optional(_numbers, "N,N,N", "4,8,16,32, or the model's")
 ]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
-OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
+OptionalFolder = Annotated[Path | None, _optional(_local_folder, "DIR", "none")]
 OptionalCrs = Annotated[str | None, _optional(str, "CRS", "the raster's")]
 OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
 Alignment = Annotated[str | None, _optional(str, "none|ecc|features", _MODEL)]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -31,9 +32,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.data.files import open_file
 from foveate.data.headers import RASTER_KINDS, is_vrt
-from foveate.data.remote import Location, RemoteFile, file_system
+from foveate.data.remote import Location, RemoteFile
 from foveate.data.values import Reading, full_range, scaled
 from foveate.data.vrt import require_local
 from foveate.errors import FoveateError, UsageError
@@ -65,7 +65,8 @@ class RasterSource:
     """A raster as an `ImageSource`.
 
     Args:
-        path: GeoTIFF, JPEG 2000 or VRT; or an address of one of the first two.
+        path: GeoTIFF, JPEG 2000 or VRT; or an address of one of the first two,
+            which is copied to a temporary file for as long as this lives.
         reading: Which bands and values.
 
     Attributes:
@@ -86,7 +87,11 @@ class RasterSource:
     def __init__(self, path: Location, reading: Reading | None = None) -> None:
         self._lock = Lock()
         self.path, self._reading = path, reading or Reading()
-        self._file = _open(path)
+        local = path
+        if isinstance(path, RemoteFile):
+            local, remove = path.copied()
+            weakref.finalize(self, remove)
+        self._file = _open(path, local)
         self.name = path.name
         self.width, self.height = int(self._file.width), int(self._file.height)
         if self.width * self.height > MAX_PIXELS:
@@ -316,37 +321,37 @@ def _rasterio(asked: str = "a raster") -> Any:
 
 
 @contextmanager
-def _gdal(**options: Any) -> Iterator[None]:
+def _gdal() -> Iterator[None]:
     """GDAL with a bounded cache, its complaints left to this module."""
     # Without a handler, Python would print what rasterio logs; errors reach the user as such.
     logging.getLogger("rasterio").addHandler(_SILENT)
-    with _rasterio().Env(GDAL_CACHEMAX=_CACHE, **options):
+    with _rasterio().Env(GDAL_CACHEMAX=_CACHE):
         yield
 
 
-def _open(path: Location) -> Any:
-    """Open with no driver but the one that the content names."""
+def _open(path: Location, local: Path) -> Any:
+    """Open with no driver but the one that the content names; `local` is `path`, or its copy."""
     rasterio = _rasterio(str(path))
-    with open_file(path) as file:
+    with local.open("rb") as file:
         start = file.read(16)
         vrt = is_vrt(file)
-    if vrt and not isinstance(path, Path):
+    if vrt and local is not path:
         raise FoveateError(f"{path} is a VRT; only a local one is read, beside the files it names")
     if vrt:
-        assert isinstance(path, Path)
         if path.suffix.lower() != ".vrt":
             raise FoveateError(f"{path} is a VRT, which its name hides; rename it to .vrt")
-        require_local(path)
+        require_local(local)
     kind = next((driver for magic, driver in RASTER_KINDS.items() if magic.match(start)), None)
     driver = "VRT" if vrt else kind
     if driver is None:
         raise FoveateError(f"{path} is no raster (GeoTIFF, JPEG 2000 or VRT)")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _gdal():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            file = _opened(rasterio, path, driver)
+            file = rasterio.open(local, driver=driver)
     except rasterio.errors.RasterioIOError as error:
-        reason = str(error).partition("\n")[0].removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
+        reason = str(error).partition("\n")[0]
+        reason = reason.removeprefix(f"{local}: ").removeprefix(f"'{local}' ")
         raise FoveateError(f"{path} cannot be read as a raster: {reason}") from None
     if not file.count:
         raise FoveateError(f"{path} has no bands: there are no pixels to look at")
@@ -354,17 +359,6 @@ def _open(path: Location) -> Any:
         raise FoveateError(f"{path} has values of type {', '.join(sorted(set(file.dtypes)))}; "
                            "real numbers of one type can be read")  # fmt: skip
     return file
-
-
-def _opened(rasterio: Any, path: Location, driver: str) -> Any:
-    if isinstance(path, RemoteFile):
-        # Through fsspec, so that credentials are the same as for pictures; nothing beside it is
-        # asked for, which takes a store many requests.
-        system, _ = file_system(path.address)
-        with _gdal(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
-            return rasterio.open(path.address, driver=driver, opener=system)
-    with _gdal():
-        return rasterio.open(path, driver=driver)
 
 
 def _choose_bands(file: Any, path: Location, asked: tuple[int, ...] | None) -> tuple[int, ...]:

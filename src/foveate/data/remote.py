@@ -1,8 +1,9 @@
 """Files behind an address that fsspec knows: ``s3://``, ``gs://``, ``https://``, ``memory://``.
 
-A picture is fetched whole, one at a time; of a larger file only what is asked for. What opens an
-address is fsspec's and the protocol's own package (s3fs, gcsfs, adlfs), with its own settings and
-credentials; the user installs it.
+A picture is fetched whole, one at a time; a raster is copied to a temporary file: GDAL reads from
+several threads, which rasterio's way through fsspec does not bear (1.4: blocks that it could not
+read, and crashes). What opens an address is fsspec's and the protocol's own package (s3fs, gcsfs,
+adlfs), with its own settings and credentials; the user installs it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import urlsplit
@@ -22,7 +26,7 @@ from foveate.errors import FoveateError
 from foveate.libraries import import_library, one_line
 
 WHOLE_BYTES = 64 << 20
-"""A file of more is not fetched whole to be told what it is."""
+"""A file of more is not fetched into memory to be told what it is."""
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _WEB = ("http", "https")
 
@@ -79,6 +83,35 @@ class RemoteFile:
         with _plain_errors(self.address):
             opened: BinaryIO = system.open(path, "rb")
             return opened
+
+    def copied(self) -> tuple[Path, Callable[[], None]]:
+        """A local copy, which is never in memory as a whole.
+
+        Returns:
+            The file, and what removes it.
+
+        Raises:
+            FoveateError: If it cannot be read, or there is no room for it.
+        """
+        system, path = file_system(self.address)
+        with _plain_errors(self.address):
+            size = system.info(path).get("size") or 0
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if size > free:
+            raise FoveateError(
+                f"{self.address} is copied to be read, and takes {size >> 20:,} MB; "
+                f"{tempfile.gettempdir()} has {free >> 20:,} MB free (TMPDIR names another folder)"
+            )
+        folder = tempfile.mkdtemp(prefix="foveate-")
+        remove = partial(shutil.rmtree, folder, ignore_errors=True)
+        copy = Path(folder, self.name)
+        try:
+            with _plain_errors(self.address):
+                system.get_file(path, str(copy))
+        except BaseException:
+            remove()
+            raise
+        return copy, remove
 
     def stamp(self) -> tuple[int, int]:
         """Bytes, and a number that changes with the content, as far as the store tells.
@@ -146,7 +179,7 @@ def find_remote(address: str, endings: Sequence[str]) -> list[RemoteFile]:
 
 
 def file_system(address: str) -> tuple[Any, str]:
-    """fsspec's file system for an address, and the path within it.
+    """The file system of fsspec for an address, and the path within it.
 
     Raises:
         FoveateError: If fsspec or the protocol's package is not installed, or there is no such
@@ -157,8 +190,8 @@ def file_system(address: str) -> tuple[Any, str]:
         system, path = fsspec.core.url_to_fs(address)
     except ImportError:
         raise FoveateError(
-            f"{address} needs the library {_package(fsspec, address)}: "
-            f"pip install {_package(fsspec, address)}"
+            f"{address} needs the library {_package(address)}: "
+            f"pip install {_package(address)}"
         ) from None
     except ValueError as error:
         known = "s3, gs, az, https, ..."
@@ -170,9 +203,10 @@ def file_system(address: str) -> tuple[Any, str]:
     return system, path
 
 
-def _package(fsspec: Any, address: str) -> str:
+def _package(address: str) -> str:
     """What is to be installed for an address."""
-    row = fsspec.registry.known_implementations.get(address.partition("://")[0].lower(), {})
+    known = import_library("fsspec.registry", address).known_implementations
+    row = known.get(address.partition("://")[0].lower(), {})
     package = str(row.get("class", "")).partition(".")[0]
     return "aiohttp" if _is_web(address) else package or "for its protocol"
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -102,38 +103,41 @@ class Cluster:
         if not items:
             return
         with self._connected() as ray, _quiet(ray):
-            rows = [{"number": number, "item": item} for number, item in enumerate(items)]
-            parts = min(len(rows), _MOST_BLOCKS)
-            yield from self._results(ray, task, ray.data.from_items(rows, override_num_blocks=parts))
+            yield from self._results(ray, task, items)
 
-    def _results(self, ray: Any, task: Task, dataset: Any) -> Iterator[Any]:
+    def _results(self, ray: Any, task: Task, items: Sequence[Any]) -> Iterator[Any]:
+        try:
+            for batch in _without_warnings(self._batches(ray, task, items)):
+                for outcome in batch["outcome"]:
+                    if isinstance(outcome, FoveateError):
+                        raise outcome
+                    yield outcome
+        except ray.exceptions.RayError as error:
+            raise FoveateError(f"Ray gave up: {_last_line(error)}") from error
+
+    def _batches(self, ray: Any, task: Task, items: Sequence[Any]) -> Iterator[Any]:
+        """What the workers give, in the items' order, one or more at a time."""
+        rows = [{"number": number, "item": item} for number, item in enumerate(items)]
+        size = self._size(ray, len(rows))
         try:
             sent = ray.put(task)
         except (TypeError, AttributeError) as error:
+            why = one_line(Exception(str(error).partition(":")[0]))
             raise FoveateError(
-                f"the detector cannot be sent to other processes ({one_line(error)}); load it from "
-                "a file, or make it of a class that can be pickled"
+                f"the detector cannot be sent to other processes ({why}); load it from a file, or "
+                "let it hold no locks, sessions or files of its own"
             ) from None
         tally = ray.remote(num_cpus=0)(_Tally).remote()
+        dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), _MOST_BLOCKS))
         done = dataset.map_batches(
             _Worker,
             # Within a list: Ray keeps a restarted actor from arguments that lie in its store.
             fn_constructor_args=([sent], tally, self.threads),
             batch_size=1,
             num_cpus=self.threads,
-            compute=ray.data.ActorPoolStrategy(size=self._size(ray, dataset.count())),
+            compute=ray.data.ActorPoolStrategy(size=size),
         )
-        try:
-            batches = done.iter_batches(
-                batch_size=None, batch_format="numpy", prefetch_batches=0
-            )
-            for batch in batches:
-                for outcome in batch["outcome"]:
-                    if isinstance(outcome, FoveateError):
-                        raise outcome
-                    yield outcome
-        except ray.exceptions.RayError as error:
-            raise FoveateError(f"Ray gave up: {_first_line(error)}") from error
+        yield from done.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0)
 
     def _size(self, ray: Any, items: int) -> int:
         """How many workers are started for so many items."""
@@ -158,11 +162,13 @@ class Cluster:
         if ray.is_initialized():
             yield ray
             return
+        # Ray tells on stdout of workers that died, whatever it is asked not to log.
+        import_library("ray._private.worker", "--ray")._worker_logs_enabled = False
         address = self.address or os.environ.get("RAY_ADDRESS")
         if address is not None:
             require_answer(address)
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _silent():
                 warnings.simplefilter("ignore")
                 ray.init(**self._start(address))
         except Exception as error:  # Ray raises errors of many kinds here
@@ -223,12 +229,23 @@ class _Worker:
         tries = ray.get(self._tally.begin.remote(number))
         if tries > _MOST_TRIES:
             return Lost(tries - 1)
+        # All that is raised goes back: Ray would try again for ever.
         try:
             if self._do is None:
                 self._do = ray.get(self._sent[0]).prepare(self._threads)
+        except FoveateError as error:
+            return error
+        except Exception as error:
+            return FoveateError(
+                f"a worker cannot begin: {_kind(error)}: {_last_line(error)} (every machine needs "
+                "the same foveate, and what the detector needs)"
+            )
+        try:
             return self._do(item)
         except FoveateError as error:
             return error
+        except Exception as error:
+            return FoveateError(f"a worker failed: {_kind(error)}: {_last_line(error)}")
 
 
 def require_answer(address: str) -> None:
@@ -266,37 +283,62 @@ def require_answer(address: str) -> None:
         )
 
 
+def _without_warnings(batches: Iterable[Any]) -> Iterator[Any]:
+    """The same, while nothing is told of what Ray Data thinks of its own parts."""
+    coming = iter(batches)
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            batch = next(coming, None)
+        if batch is None:
+            return
+        yield batch
+
+
 @contextmanager
 def _quiet(ray: Any) -> Iterator[None]:
     """Ray Data without its bars, logs and warnings; rows in their order."""
-    context = ray.data.DataContext.get_current()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        context = ray.data.DataContext.get_current()
     asked = {"enable_progress_bars": False, "print_on_execution_start": False}
     asked = {name: value for name, value in asked.items() if hasattr(context, name)}
     before = {name: getattr(context, name) for name in asked}
     options, level = context.execution_options, logging.getLogger("ray.data").level
     kept_order = options.preserve_order
-    worker = import_library("ray._private.worker", "--ray")
-    printed = getattr(worker, "_worker_logs_enabled", True)
     for name, value in asked.items():
         setattr(context, name, value)
     options.preserve_order = True
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    # Ray tells on stdout of workers that died, whatever it is asked not to log.
-    worker._worker_logs_enabled = False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         for name, value in before.items():
             setattr(context, name, value)
         options.preserve_order = kept_order
         logging.getLogger("ray.data").setLevel(level)
-        with suppress(AttributeError):
-            worker._worker_logs_enabled = printed
 
 
-def _first_line(error: BaseException) -> str:
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on stderr, from below Python, too: Ray announces there that it will log little."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _kind(error: Exception) -> str:
+    return type(getattr(error, "cause", None) or error).__name__
+
+
+def _last_line(error: BaseException) -> str:
     """What a worker's error says, without the traceback that Ray writes before it."""
     cause = getattr(error, "cause", None)
     lines = [line for line in str(cause or error).splitlines() if line.strip()]
