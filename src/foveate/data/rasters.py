@@ -87,10 +87,11 @@ class RasterSource:
     def __init__(self, path: Location, reading: Reading | None = None) -> None:
         self._lock = Lock()
         self.path, self._reading = path, reading or Reading()
-        local = path
         if isinstance(path, RemoteFile):
             local, remove = path.copied()
             weakref.finalize(self, remove)
+        else:
+            local = path
         self._file = _open(path, local)
         self.name = path.name
         self.width, self.height = int(self._file.width), int(self._file.height)

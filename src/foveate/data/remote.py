@@ -190,8 +190,7 @@ def file_system(address: str) -> tuple[Any, str]:
         system, path = fsspec.core.url_to_fs(address)
     except ImportError:
         raise FoveateError(
-            f"{address} needs the library {_package(address)}: "
-            f"pip install {_package(address)}"
+            f"{address} needs the library {_package(address)}: pip install {_package(address)}"
         ) from None
     except ValueError as error:
         known = "s3, gs, az, https, ..."
