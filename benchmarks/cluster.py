@@ -21,7 +21,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from provenance import provenance
+from provenance import provenance, versions
 
 import foveate
 from foveate.inference.settings import Options
@@ -50,6 +50,7 @@ def main() -> None:
         same = all(row.pop("boxes") == expected for row in rows)
     report = {
         "provenance": provenance(SEED),
+        "ray": versions(["ray"])["ray"],
         "model": MODEL,
         "pictures": count,
         "sides": list(sides),

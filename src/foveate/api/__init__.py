@@ -125,8 +125,8 @@ def detect(
 
     Args:
         source: A picture or raster file, or its address; an array ``(H, W)``, ``(H, W, 3)`` RGB
-            or ``(H, W, 4)``, with `bands` of any number of channels; or an `ImageSource`. For several pictures use
-            `detect_all`.
+            or ``(H, W, 4)``, with `bands` of any number of channels; or an `ImageSource`. For
+            several pictures use `detect_all`.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         **options: `tile`, `overlap`, `scale`, `scales`, `scale_sides`, `full_image`, `plain`,
             `merge`, `threshold`, `batch_size`, `bands`, `value_range`, `stabilise`, `refine`,
