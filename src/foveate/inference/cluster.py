@@ -224,8 +224,7 @@ class _Worker:
 
     def _outcome(self, number: int, item: Any) -> Any:
         """The result; an error that is to be told as it is goes back in its place."""
-        import ray
-
+        ray = import_library("ray", "a worker")
         tries = ray.get(self._tally.begin.remote(number))
         if tries > _MOST_TRIES:
             return Lost(tries - 1)
