@@ -26,7 +26,7 @@ from foveate.libraries import import_library, one_line
 
 WAIT_SECONDS = 5.0
 """For an address to answer; asked twice at most."""
-_MOST_TRIES = 4
+_MOST_TRIES = 3
 _MOST_BLOCKS = 10_000
 """Parts that Ray keeps track of; of more items, several are lost and done again with a worker."""
 _STORE_BYTES = 256 << 20
