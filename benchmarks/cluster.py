@@ -81,7 +81,8 @@ def write_pictures(folder: Path, count: int, sides: tuple[int, int]) -> list[Pat
 
 def measure(paths: list[Path], workers: int, repeats: int) -> dict[str, Any]:
     """Seconds of a run by so many workers, the median of some."""
-    starts, rates, boxes = [], [], []
+    starts, rates = [], []
+    boxes: list[Any] = []
     for _ in range(repeats):
         boxes = []
         cluster = foveate.Cluster(workers=workers, threads=1)

@@ -91,13 +91,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_pictures_give_the_same_files(
     ray: Any, foveate: Call, pictures: Path, server: str, blob_model: Path
 ) -> None:
-    command = ("detect", pictures, f"{server}/p4.png", f"{server}/gone.png", "--model", blob_model)
-    command += ("--crops", "--formats", "csv", "--json", "--out")
+    flags = ("--model", blob_model, "--crops", "--formats", "csv", "--json", "--out")
     # Addresses are looked up before anything is done.
-    done = foveate(*command, "none")
+    done = foveate("detect", pictures, f"{server}/gone.png", *flags, "none")
     assert done.code == 1
     assert done.line == f"{server}/gone.png does not exist: there is no such bucket, folder or file"
-    command = tuple(part for part in command if part != f"{server}/gone.png")
+    command = ("detect", pictures, f"{server}/p4.png", *flags)
     alone, shared = foveate(*command, "alone"), foveate(*command, "shared", "--ray")
     assert (alone.code, shared.code) == (1, 1)
     assert said_by(shared) == said_by(alone)
