@@ -42,7 +42,7 @@ docs: .venv/installed
 	@$(CHECK_PYTHON)
 	@echo "Installing foveate with torch and the test tools into .venv (6 GB; some minutes)"
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP_INSTALL) -e '.[train,raster,video,dev]' 'supervision>=0.31' pydeprecate
+	.venv/bin/python $(PIP_INSTALL) -e '.[train,raster,video,remote,ray,dev]' 'supervision>=0.31' pydeprecate
 	@# By itself: its opencv-python would overwrite the files of the headless one.
 	.venv/bin/python $(PIP_INSTALL) --no-deps 'trackers>=2.6'
 	@touch $@

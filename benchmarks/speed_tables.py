@@ -30,6 +30,25 @@ def start_table(report: dict[str, Any]) -> str:
     return markdown(["system", "what", "median"], rows)
 
 
+def cluster_table(report: dict[str, Any]) -> str:
+    """Pictures a second by workers of Ray, over those of one."""
+    one = report["rows"][0]["pictures_per_second"]
+    same = "the same" if report["same_boxes"] else "others"
+    return markdown(
+        ["workers", "pictures a second", "over one worker", "until all work", "boxes"],
+        [
+            [
+                str(row["workers"]),
+                f"{row['pictures_per_second']:.2f}",
+                f"{row['pictures_per_second'] / one:.2f}",
+                f"{row['start_seconds']:.1f} s",
+                f"{same} as alone",
+            ]
+            for row in report["rows"]
+        ],
+    )
+
+
 def merge_table(report: dict[str, Any]) -> str:
     """Seconds of every merge by the number of boxes, and the most memory it took."""
     counts = sorted({row["boxes"] for row in report["rows"]})

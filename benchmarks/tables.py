@@ -347,6 +347,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "same": (speed_tables.same_table, "pipeline.json"),
     "raster": (speed_tables.raster_table, "pipeline.json"),
     "start": (speed_tables.start_table, "start.json"),
+    "cluster": (speed_tables.cluster_table, "cluster.json"),
     "training": (speed_tables.training_table, "training.json"),
     "video": (speed_tables.video_table, "video.json"),
     "precision": (speed_tables.precision_table, "precision.json"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foveate.api import (
+        Cluster,
         FlippedDetector,
         Result,
         detect,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cluster",
     "Detections",
     "FlippedDetector",
     "FoveateError",
@@ -50,6 +52,7 @@ __all__ = [
 
 # Imported at first use, so that `import foveate` stays fast (PEP 562).
 _HOMES = {
+    "Cluster": "foveate.inference.cluster",
     "Detections": "foveate.structures",
     "FlippedDetector": "foveate.api",
     "FoveateError": "foveate.errors",

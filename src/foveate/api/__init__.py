@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from foveate.api.result import Result
 from foveate.data.images import ArraySource, as_image
+from foveate.data.remote import Location, RemoteFile, location_of
 from foveate.data.sources import find_sources, open_source
 from foveate.data.values import Reading
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.adapters import LibraryDetector, load_adapter, split_adapter
 from foveate.inference.bundled import resolve_model
+from foveate.inference.cluster import Cluster
 from foveate.inference.flips import FlippedDetector
 from foveate.inference.folder import Failure, detect_folder, pictures_in_flight
 from foveate.inference.foreign.detector import ForeignDetector
@@ -31,7 +33,11 @@ from foveate.inference.settings import Options, class_names_of, run_settings, ru
 from foveate.inference.tuning import remembered
 from foveate.structures import Detector, ImageSource
 
+if TYPE_CHECKING:
+    from foveate.api.cluster import Draw
+
 __all__ = [
+    "Cluster",
     "Failure",
     "FlippedDetector",
     "ForeignDetector",
@@ -134,9 +140,9 @@ def detect(
     """Detect objects in one picture of any size.
 
     Args:
-        source: A picture or raster file; an array ``(H, W)``, ``(H, W, 3)`` RGB or ``(H, W, 4)``,
-            with `bands` of any number of channels; or an `ImageSource`. For several pictures use
-            `detect_all`.
+        source: A picture or raster file, or its address; an array ``(H, W)``, ``(H, W, 3)`` RGB
+            or ``(H, W, 4)``, with `bands` of any number of channels; or an `ImageSource`. For
+            several pictures use `detect_all`.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         **options: `tile`, `overlap`, `scale`, `scales`, `scale_sides`, `full_image`, `plain`,
             `merge`, `threshold`, `batch_size`, `bands`, `value_range`, `stabilise`, `refine`,
@@ -154,22 +160,28 @@ def detect(
 
 
 def detect_all(
-    source: str | Path | Iterable[str | Path],
+    source: str | Path | Iterable[str | Location],
     detector: Detector,
     on_failure: Callable[[Failure], None] | None = None,
     on_tiles: OnTiles | None = None,
     profile: Profile | None = None,
+    cluster: Cluster | None = None,
+    draw: Draw | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Result]:
     """Detect objects in many pictures; some are read while others are worked on.
 
     Args:
-        source: A picture, a folder, a glob pattern, or several paths.
+        source: A picture, a folder, a glob pattern, or several paths; also addresses, such as
+            ``s3://BUCKET/FOLDER``.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         on_failure: Told of each picture that cannot be done, and the others are still done;
             without it the first such picture raises.
         on_tiles: Told of the tiles done, if there is one picture only.
-        profile: Where times are added to.
+        profile: Where times are added to; not those of a cluster's workers.
+        cluster: Workers of Ray that share the pictures; the results are the same. They read the
+            pictures themselves, and a detector without a file must be one that can be pickled.
+        draw: With a cluster: what workers draw of each picture, its result's `drawn`.
         **options: As for `detect`.
 
     Returns:
@@ -183,10 +195,15 @@ def detect_all(
     if isinstance(source, (str, Path)):
         paths = find_sources(source)
     else:
-        paths = [Path(path) for path in source]
+        paths = [location_of(path) for path in source]
+    if cluster is not None:
+        # Late: most runs need none of it.
+        from foveate.api.cluster import detect_on_cluster
+
+        return detect_on_cluster(paths, detector, cluster, on_failure or _raise, draw, options)
     profile = profile or Profile()
 
-    def opened(path: Path) -> ImageSource:
+    def opened(path: Location) -> ImageSource:
         with profile.stage("decode"):
             return open_source(path, settings.reading)
 
@@ -198,7 +215,7 @@ def detect_all(
 
 
 def _open(source: Any, reading: Reading) -> ImageSource:
-    if isinstance(source, (str, Path)):
+    if isinstance(source, (str, Path, RemoteFile)):
         return open_source(source, reading)
     if all(hasattr(source, name) for name in ("name", "width", "height", "read")):
         opened: ImageSource = source

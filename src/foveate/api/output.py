@@ -6,16 +6,16 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from foveate.api.raster import RasterResult
-from foveate.api.result import Result
+from foveate.api.result import Drawn, Result
 from foveate.config import replacing, write_atomically
 from foveate.data.sources import WHOLE_PIXELS
 from foveate.errors import FoveateError
@@ -36,6 +36,23 @@ _MAX_SIDE = 16_384
 """Of an annotated picture, pixels: larger ones are shrunk (a JPEG ends at 65,535)."""
 _REDUCED_SIDE = 3072
 """Of an annotated picture that is too large to be sure to fit into memory."""
+
+
+class Drawing(NamedTuple):
+    """Draws what the folder of a run would hold of a picture.
+
+    Attributes:
+        scale: Of the annotated picture.
+        crops: Also every detection.
+    """
+
+    scale: float
+    crops: bool
+
+    def __call__(self, result: Result) -> Drawn:
+        """Draw one."""
+        annotated = encode_jpeg(draw_result(result, self.scale))
+        return Drawn(annotated, tuple(_crop_pictures(result)) if self.crops else ())
 
 
 class OutputFolder:
@@ -76,12 +93,18 @@ class OutputFolder:
         self._results += coco_results([result], image_ids=[self._pictures])
         stem = self._free_name(result.name)
         relative = Path(ANNOTATED) / f"{stem}.jpg"
-        self.write(relative, encode_jpeg(draw_result(result, self._scale)))
+        drawn = result.drawn or Drawn(encode_jpeg(draw_result(result, self._scale)))
+        self.write(relative, drawn.annotated)
         for export in self._exports:
             self._write_all(export.picture(result, stem))
         if self._crops:
             self._write_all(_crops(result, stem))
         return relative
+
+    @property
+    def drawing(self) -> Drawing:
+        """What `write_picture` would draw, for another process to do."""
+        return Drawing(self._scale, self._crops)
 
     def write_raster(self, result: RasterResult) -> None:
         """Write all there is to write of one raster, read from disk part by part.
@@ -182,18 +205,21 @@ def draw_result(result: Result, scale: float = 1.0) -> UInt8Image:
 
 def _crops(result: Result, stem: str) -> Files:
     """Every detection with its surroundings, best first: ``crops/CLASS/STEM-0001.jpg``."""
-    found = result.detections
-    for number, (box, label) in enumerate(
-        zip(found.boxes.tolist(), found.labels.tolist(), strict=True), start=1
-    ):
-        x1, y1, x2, y2 = box
+    pictures = _crop_pictures(result) if result.drawn is None else iter(result.drawn.crops)
+    labels = result.detections.labels.tolist()
+    for number, (label, picture) in enumerate(zip(labels, pictures, strict=True), start=1):
+        folder = re.sub(r"[^\w.-]+", "_", class_name(result.class_names, label)).strip(".") or "_"
+        yield PurePosixPath("crops", folder, f"{stem}-{number:04}.jpg"), picture
+
+
+def _crop_pictures(result: Result) -> Iterator[bytes]:
+    """Every detection with its surroundings, as a JPEG file."""
+    for x1, y1, x2, y2 in result.detections.boxes.tolist():
         margin = max(_LEAST_MARGIN, _CROP_MARGIN * max(x2 - x1, y2 - y1))
         left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
         right = min(result.width, math.ceil(x2 + margin))
         bottom = min(result.height, math.ceil(y2 + margin))
-        folder = re.sub(r"[^\w.-]+", "_", class_name(result.class_names, label)).strip(".") or "_"
-        path = PurePosixPath("crops", folder, f"{stem}-{number:04}.jpg")
-        yield path, encode_jpeg(look(result.source, (left, top, right, bottom)))
+        yield encode_jpeg(look(result.source, (left, top, right, bottom)))
 
 
 def encode_jpeg(image: UInt8Image) -> bytes:

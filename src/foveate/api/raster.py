@@ -12,7 +12,9 @@ from typing import Any, Unpack
 
 from foveate.api.result import Result
 from foveate.data.rasters import RasterSource
+from foveate.data.remote import Location, RemoteFile, location_of
 from foveate.errors import FoveateError
+from foveate.inference.cluster import Cluster
 from foveate.inference.flips import FlippedDetector
 from foveate.inference.found_file import read_found
 from foveate.inference.profile import Profile
@@ -79,6 +81,7 @@ def detect_raster(
     on_state: OnState | None = None,
     on_note: Callable[[str], None] | None = None,
     profile: Profile | None = None,
+    cluster: Cluster | None = None,
     **options: Unpack[Options],
 ) -> RasterResult:
     """Detect objects in one raster of any size, with a journal in `out`.
@@ -88,12 +91,14 @@ def detect_raster(
     final, and can be read meanwhile.
 
     Args:
-        source: What `detect` reads by windows; larger than 64 megapixels or not.
+        source: What `detect` reads by windows, or its address; larger than 64 megapixels or not.
         detector: From `load`, or any callable ``images -> list[Detections]``.
         out: Folder for the journal and the boxes.
         on_state: Told how far the run is; what it raises ends the run.
         on_note: Told what was lost of a run before, if its journal was damaged.
-        profile: Where times are added to.
+        profile: Where times are added to; not those of a cluster's workers.
+        cluster: Workers of Ray that share the tiles, and read the raster themselves; the result is
+            the same, and either goes on where the other was killed.
         **options: As for `detect`.
 
     Raises:
@@ -103,10 +108,18 @@ def detect_raster(
     """
     settings = run_settings(detector, options)
     raster = (
-        source if isinstance(source, RasterSource) else RasterSource(Path(source), settings.reading)
+        source
+        if isinstance(source, RasterSource)
+        else RasterSource(location_of(source), settings.reading)
     )
     facts = _facts(raster, detector, settings)
-    run = RasterRun(raster, detector, settings, Path(out), facts, profile)
+    looks = None
+    if cluster is not None:
+        # Late: most runs need none of it.
+        from foveate.api.cluster import looks_on_cluster
+
+        looks = looks_on_cluster(raster, detector, cluster, options)
+    run = RasterRun(raster, detector, settings, Path(out), facts, profile, looks)
     if run.damage is not None and on_note is not None:
         on_note(run.damage)
     found = run(on_state)
@@ -167,8 +180,10 @@ def _facts(raster: RasterSource, detector: Detector, settings: RunSettings) -> d
     }
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Location) -> tuple[int, int]:
     """Bytes, and when it was changed, nanoseconds."""
+    if isinstance(path, RemoteFile):
+        return path.stamp()
     try:
         about = path.stat()
     except OSError:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from foveate.inference.pipeline import ImageResult
 from foveate.structures import Detections, GeoReference, ImageSource, Tile, UInt8Image
 from foveate.tiling import look
+
+
+class Drawn(NamedTuple):
+    """What is drawn of a picture, as JPEG files.
+
+    Attributes:
+        annotated: It, with its boxes.
+        crops: Every detection with its surroundings, in their order.
+    """
+
+    annotated: bytes
+    crops: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +49,7 @@ class Result:
         expected_miss: At most this share of objects is missed for that choice, as the glance's
             file says; None where there was none.
         planned_pixels: Of the network, that all tiles of the plan would show it.
+        drawn: What a worker of a cluster drew of it; None where that is done here.
     """
 
     name: str
@@ -54,6 +68,7 @@ class Result:
     unselected_tiles: int = 0
     expected_miss: float | None = None
     planned_pixels: int = 0
+    drawn: Drawn | None = None
 
     @classmethod
     def of(cls, found: ImageResult, source: ImageSource, class_names: tuple[str, ...]) -> Result:

@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from tyro.constructors import PrimitiveConstructorSpec
 
 from foveate.config import Config, describe
+from foveate.data.remote import is_remote
 from foveate.errors import UsageError
+from foveate.inference.cluster import Cluster
 from foveate.inference.settings import Options
 from foveate.merge.config import MergeMethod
 
@@ -116,6 +118,12 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
+def _local_folder(text: str) -> Path:
+    if is_remote(text):
+        raise UsageError(f"results go to a local folder; {text} is an address")
+    return Path(text)
+
+
 def _factors(text: str) -> tuple[float, ...]:
     return tuple(float(factor) for factor in text.split(","))
 
@@ -145,12 +153,14 @@ AskedStrides = Annotated[
     tuple[int, ...] | None, _optional(_numbers, "N,N,N", "4,8,16,32, or the model's")
 ]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
-OptionalFolder = Annotated[Path | None, _optional(Path, "DIR", "none")]
+OptionalFolder = Annotated[Path | None, _optional(_local_folder, "DIR", "none")]
 OptionalCrs = Annotated[str | None, _optional(str, "CRS", "the raster's")]
 OptionalFile = Annotated[Path | None, _optional(Path, "FILE", "none")]
 Alignment = Annotated[str | None, _optional(str, "none|ecc|features", _MODEL)]
 Selecting = Annotated[str | None, _optional(str, "HOW", "all tiles")]
 Calibrating = Annotated[str | None, _optional(str, "IMAGES|DATASET", "none")]
+RayAddress = Annotated[str | None, _optional(str, "[HOST:PORT]", "this process alone")]
+Workers = Annotated[int | None, _optional(int, "N", "as many as fit")]
 OptionalText = Annotated[str | None, _optional(str, "NAME", "none")]
 
 
@@ -249,6 +259,47 @@ class VideoFlags:
     gate: bool = False
 
 
+HERE = "here"
+"""What ``--ray`` says where no address follows it."""
+_RAY_ADDRESS = re.compile(r"[\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+|\w+://.*")
+
+
+def with_ray_address(arguments: Sequence[str]) -> list[str]:
+    """The same arguments, with `HERE` after a ``--ray`` that no address follows."""
+    said = list(arguments)
+    if "--ray" in said:
+        after = said.index("--ray") + 1
+        if not (said[after:] and _RAY_ADDRESS.fullmatch(said[after])):
+            said.insert(after, HERE)
+    return said
+
+
+@dataclass(frozen=True)
+class ClusterFlags:
+    """Who else works.
+
+    Attributes:
+        ray: Share the work among the workers of a Ray cluster, or of Ray started on this machine.
+        workers: With --ray: processes, each with a model of its own and --threads processors (1).
+    """
+
+    ray: RayAddress = None
+    workers: Workers = None
+
+    def cluster(self, threads: int | None) -> Cluster | None:
+        """Who works, if it is not this process.
+
+        Raises:
+            UsageError: If a number cannot be, or is given without ``--ray``.
+        """
+        if self.ray is None:
+            if self.workers is not None:
+                raise UsageError("--workers is for --ray; --threads says how much works here")
+            return None
+        address = None if self.ray == HERE else self.ray
+        return Cluster(address, self.workers, threads or 1)
+
+
 VideoOptions = Annotated[VideoFlags, tyro.conf.arg(name="")]
 """The flags without a prefix."""
 
@@ -269,5 +320,6 @@ def _glance(path: Path, threads: int | None) -> OnnxGlance:
     return load_glance(path, threads)
 
 
+ClusterOptions = Annotated[ClusterFlags, tyro.conf.arg(name="")]
 RunOptions = Annotated[RunFlags, tyro.conf.arg(name="")]
 """The flags without a prefix."""

@@ -14,6 +14,8 @@ import tyro
 from foveate.api import Failure, Options, Result, detect_all
 from foveate.api.output import OutputFolder
 from foveate.cli.arguments import (
+    ClusterFlags,
+    ClusterOptions,
     ModelChoice,
     OptionalCrs,
     OptionalFolder,
@@ -22,9 +24,11 @@ from foveate.cli.arguments import (
     VideoFlags,
     VideoOptions,
     parse,
+    with_ray_address,
 )
 from foveate.cli.terminal import note, progress, progress_of, show_json, show_table
 from foveate.data.rasters import RasterSource
+from foveate.data.remote import Location
 from foveate.data.sources import WHOLE_PIXELS, find_sources, is_raster
 from foveate.data.video import is_video
 from foveate.errors import FoveateError, UsageError
@@ -59,10 +63,12 @@ class Detect:
     interrupted or killed.
 
     Attributes:
-        source: Pictures, rasters, folders, or glob patterns in quotes; or one video file, an
-            address such as rtsp://HOST/STREAM, or camera:0.
+        source: Pictures, rasters, folders, or glob patterns in quotes, also behind addresses such
+            as s3://BUCKET/FOLDER; or one video file, an address such as rtsp://HOST/STREAM, or
+            camera:0.
         model: A bundled model's name (see 'foveate models'), or the path of a model.onnx.
         run: How it is done.
+        cluster: Who else works.
         video: What is asked for of a video.
         plain: Show only the whole picture squeezed into one tile: what tiling is compared with.
         out: Folder for the results; 'out', or nowhere with --json.
@@ -80,6 +86,7 @@ class Detect:
     ]
     model: ModelChoice = None
     run: RunOptions = field(default_factory=RunFlags)
+    cluster: ClusterOptions = field(default_factory=ClusterFlags)
     video: VideoOptions = field(default_factory=VideoFlags)
     plain: bool = False
     out: OptionalFolder = None
@@ -94,7 +101,7 @@ class Detect:
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command."""
-    flags = parse(Detect, "detect", arguments)
+    flags = parse(Detect, "detect", with_ray_address(arguments))
     if not flags.source:
         raise UsageError("SOURCE is missing (see 'foveate detect --help')")
     if flags.model is None:
@@ -103,6 +110,8 @@ def main(arguments: Sequence[str]) -> None:
     if videos:
         if len(flags.source) > 1:
             raise UsageError(f"a video is taken alone; {len(flags.source)} sources are named")
+        if flags.cluster != ClusterFlags():
+            raise UsageError("--ray is for pictures and rasters; a video's frames need each other")
         # Late: pictures need none of it.
         from foveate.cli.detect_video import detect_video
 
@@ -118,6 +127,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def _detect_pictures(flags: Detect, model: str) -> None:
     """Run the command for what is no video."""
+    cluster = flags.cluster.cluster(flags.run.threads)
+    if cluster is not None and flags.profile:
+        raise UsageError("--profile tells of one process; leave it out with --ray")
     detector, info = flags.run.load(model)
     options = flags.run.options() | Options(plain=flags.plain or None)
     settings = run_settings(detector, options)
@@ -137,7 +149,11 @@ def _detect_pictures(flags: Detect, model: str) -> None:
     try:
         with progress_of("tiles") as on_tiles:
             alone = on_tiles if len(paths) == 1 else None
-            job.run(detect_all(paths, detector, job.fail, alone, profile, **options), profile)
+            draw = folder.drawing if folder is not None else None
+            results = detect_all(
+                paths, detector, job.fail, alone, profile, cluster, draw, **options
+            )
+            job.run(results, profile)
     except KeyboardInterrupt:
         job.close()
         raise KeyboardInterrupt(f"{len(job.rows)} of {len(paths)} pictures are done") from None
@@ -154,13 +170,13 @@ def _detect_pictures(flags: Detect, model: str) -> None:
     job.require_complete()
 
 
-def _sources(named: Sequence[str]) -> list[Path]:
+def _sources(named: Sequence[str]) -> list[Location]:
     """What is to be looked at, each file once."""
     return list(dict.fromkeys(path for source in named for path in find_sources(source)))
 
 
 def _journaled(
-    flags: Detect, paths: Sequence[Path], settings: RunSettings, folder: OutputFolder | None
+    flags: Detect, paths: Sequence[Location], settings: RunSettings, folder: OutputFolder | None
 ) -> RasterSource | None:
     """The raster that is done with a journal, if that is how it is done.
 
@@ -211,7 +227,7 @@ class _Job:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Location],
         info: ModelInfo,
         settings: RunSettings,
         out: OutputFolder | None,

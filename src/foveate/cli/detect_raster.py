@@ -10,6 +10,7 @@ from foveate.api.raster import detect_raster as run_raster
 from foveate.cli.terminal import note, running, show_json, show_table
 from foveate.data.rasters import RasterSource
 from foveate.errors import FoveateError
+from foveate.inference.cluster import Cluster
 from foveate.inference.found_file import FOUND
 from foveate.inference.model_info import ModelInfo
 from foveate.inference.profile import Profile
@@ -54,7 +55,8 @@ def detect_raster(
     profile = Profile()
     detector, info = model
     options = flags.run.options() | Options(plain=flags.plain or None)
-    result = _with_progress(raster, detector, out, profile, options)
+    cluster = flags.cluster.cluster(flags.run.threads)
+    result = _with_progress(raster, detector, out, profile, cluster, options)
     failures = _failures(result, wants_geo=wants_geo)
     with profile.stage("write"):
         out.write_raster(result)
@@ -76,7 +78,12 @@ def detect_raster(
 
 
 def _with_progress(
-    raster: RasterSource, detector: Detector, out: OutputFolder, profile: Profile, options: Options
+    raster: RasterSource,
+    detector: Detector,
+    out: OutputFolder,
+    profile: Profile,
+    cluster: Cluster | None,
+    options: Options,
 ) -> RasterResult:
     """Run, telling how far it is."""
     pace: Pace | None = None
@@ -95,7 +102,14 @@ def _with_progress(
 
         try:
             return run_raster(
-                raster, detector, out.path, on_state=told, on_note=note, profile=profile, **options
+                raster,
+                detector,
+                out.path,
+                on_state=told,
+                on_note=note,
+                profile=profile,
+                cluster=cluster,
+                **options,
             )
         except KeyboardInterrupt:
             done = f"{states[0].tiles} of {states[0].of}" if states else "no"

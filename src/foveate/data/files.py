@@ -9,18 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from foveate.data.remote import Location, RemoteFile
 from foveate.errors import FoveateError
 
 _NEIGHBOURS_LOOKED_AT = 5000
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Open a regular file for reading.
+def open_file(path: Location) -> BinaryIO:
+    """Open a regular file, or what is behind an address, for reading.
 
     Raises:
         FoveateError: If it is missing (with the nearest name beside it), is no regular file, or
             may not be read.
     """
+    if isinstance(path, RemoteFile):
+        return path.open()
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             what = "a folder" if path.is_dir() else "neither a file nor a folder"

@@ -33,6 +33,7 @@ from foveate.data.headers import (
     require_jpeg_end,
 )
 from foveate.data.memory import picture_memory
+from foveate.data.remote import Location, location_of
 from foveate.data.values import Reading, to_uint8
 from foveate.errors import FoveateError, UsageError
 from foveate.structures import Tile, UInt8Image
@@ -89,18 +90,18 @@ class ArraySource:
         return self.array[y1:y2, x1:x2]
 
 
-def open_image(path: str | Path, reading: Reading = PLAIN) -> ArraySource:
+def open_image(path: str | Location, reading: Reading = PLAIN) -> ArraySource:
     """Load a picture as a source of tiles; arguments and errors as `load_image`."""
-    return ArraySource(Path(path).name, load_image(path, reading=reading))
+    return ArraySource(location_of(path).name, load_image(path, reading=reading))
 
 
 def load_image(
-    path: str | Path, max_pixels: int = MAX_PIXELS, reading: Reading = PLAIN
+    path: str | Location, max_pixels: int = MAX_PIXELS, reading: Reading = PLAIN
 ) -> UInt8Image:
     """Load a picture by the rules in the module's docstring.
 
     Args:
-        path: JPEG, PNG, WebP, BMP or TIFF.
+        path: JPEG, PNG, WebP, BMP or TIFF; also an address.
         max_pixels: Larger pictures are refused from their header, before decoding. OpenCV's own
             limits, 2**30 pixels and 2**20 a side, stay whatever is asked.
         reading: Which bands and values.
@@ -112,7 +113,7 @@ def load_image(
         FoveateError: If the file is missing, unreadable, empty, no picture, cut short, damaged,
             or too large.
     """
-    path = Path(path)
+    path = location_of(path)
     with open_file(path) as file:
         try:
             header = read_header(file)
@@ -230,7 +231,7 @@ def _entries(folder: Path, nested: bool) -> list[Path]:
 def _sorted_pictures(
     paths: list[Path], endings: Sequence[str], where: str, hint: str = ""
 ) -> list[Path]:
-    found = sorted(_pictures(paths, endings), key=_natural)
+    found = sorted(_pictures(paths, endings), key=natural_order)
     if not found:
         raise FoveateError(f"no pictures in {where} (files ending in {' '.join(endings)}){hint}")
     return found
@@ -244,7 +245,8 @@ def _pictures(paths: list[Path], endings: Sequence[str]) -> list[Path]:
     ]
 
 
-def _natural(path: Path) -> tuple[list[str | int], str]:
+def natural_order(path: Location) -> tuple[list[str | int], str]:
+    """What to sort by, so that ``frame2`` comes before ``frame10``."""
     parts = re.split(r"(\d+)", str(path).lower())
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], str(path)
 

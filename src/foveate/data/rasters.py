@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -32,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.data.headers import RASTER_KINDS, is_vrt
+from foveate.data.remote import Location, RemoteFile
 from foveate.data.values import Reading, full_range, scaled
 from foveate.data.vrt import require_local
 from foveate.errors import FoveateError, UsageError
@@ -63,7 +65,8 @@ class RasterSource:
     """A raster as an `ImageSource`.
 
     Args:
-        path: GeoTIFF, JPEG 2000 or VRT.
+        path: GeoTIFF, JPEG 2000 or VRT; or an address of one of the first two,
+            which is copied to a temporary file for as long as this lives.
         reading: Which bands and values.
 
     Attributes:
@@ -81,10 +84,15 @@ class RasterSource:
         UsageError: If a band is asked for that is not there.
     """
 
-    def __init__(self, path: Path, reading: Reading | None = None) -> None:
+    def __init__(self, path: Location, reading: Reading | None = None) -> None:
         self._lock = Lock()
         self.path, self._reading = path, reading or Reading()
-        self._file = _open(path)
+        if isinstance(path, RemoteFile):
+            local, remove = path.copied()
+            weakref.finalize(self, remove)
+        else:
+            local = path
+        self._file = _open(path, local)
         self.name = path.name
         self.width, self.height = int(self._file.width), int(self._file.height)
         if self.width * self.height > MAX_PIXELS:
@@ -123,6 +131,16 @@ class RasterSource:
     def parts(self) -> list[Path]:
         """Of a VRT, the files that its pixels are in."""
         return [Path(name) for name in self._file.files[1:] if Path(name).suffix not in _BESIDE]
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Values that were clipped, and looked at, so far; the notes tell their share."""
+        return self._clipped, self._looked_at
+
+    def count_seen(self, clipped: int, looked_at: int) -> None:
+        """Add what other readers of this raster saw."""
+        self._clipped += clipped
+        self._looked_at += looked_at
 
     @property
     def notes(self) -> list[str]:
@@ -312,16 +330,18 @@ def _gdal() -> Iterator[None]:
         yield
 
 
-def _open(path: Path) -> Any:
-    """Open with no driver but the one that the content names."""
+def _open(path: Location, local: Path) -> Any:
+    """Open with no driver but the one that the content names; `local` is `path`, or its copy."""
     rasterio = _rasterio(str(path))
-    with path.open("rb") as file:
+    with local.open("rb") as file:
         start = file.read(16)
         vrt = is_vrt(file)
+    if vrt and local is not path:
+        raise FoveateError(f"{path} is a VRT; only a local one is read, beside the files it names")
     if vrt:
         if path.suffix.lower() != ".vrt":
             raise FoveateError(f"{path} is a VRT, which its name hides; rename it to .vrt")
-        require_local(path)
+        require_local(local)
     kind = next((driver for magic, driver in RASTER_KINDS.items() if magic.match(start)), None)
     driver = "VRT" if vrt else kind
     if driver is None:
@@ -329,9 +349,10 @@ def _open(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), _gdal():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            file = rasterio.open(path, driver=driver)
+            file = rasterio.open(local, driver=driver)
     except rasterio.errors.RasterioIOError as error:
-        reason = str(error).partition("\n")[0].removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
+        reason = str(error).partition("\n")[0]
+        reason = reason.removeprefix(f"{local}: ").removeprefix(f"'{local}' ")
         raise FoveateError(f"{path} cannot be read as a raster: {reason}") from None
     if not file.count:
         raise FoveateError(f"{path} has no bands: there are no pixels to look at")
@@ -341,7 +362,7 @@ def _open(path: Path) -> Any:
     return file
 
 
-def _choose_bands(file: Any, path: Path, asked: tuple[int, ...] | None) -> tuple[int, ...]:
+def _choose_bands(file: Any, path: Location, asked: tuple[int, ...] | None) -> tuple[int, ...]:
     """Numbers of the bands to read, from 1."""
     if asked is not None:
         if max(asked) > file.count:

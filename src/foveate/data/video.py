@@ -33,6 +33,8 @@ _ADDRESS = re.compile(r"^(rtsps?|rtmps?|https?|udp|rtp|srt|tcp)://", re.IGNORECA
 _CAMERA = re.compile(r"^camera:(\d+)$")
 _CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}", "avfoundation")}
 """By platform: what FFmpeg calls a camera, and the device that opens it."""
+_PICTURES = re.compile(r"^https?://.*(\.jpe?g|\.png|\.webp|\.bmp|\.tiff?|\.jp2|\.j2k|/)$", re.I)
+"""Addresses that name pictures, or a folder of them."""
 _NO_VIDEO = ("tty", "ass", "srt", "webvtt")
 """What FFmpeg makes of a text; it would render it."""
 _WAIT = (10.0, 10.0)
@@ -80,6 +82,8 @@ class VideoInfo:
 def is_video(source: str | Path) -> bool:
     """Whether a source is a video by its name: an address, a camera or a file's ending."""
     text = str(source)
+    if _PICTURES.match(text):
+        return False
     live = _ADDRESS.match(text) or _CAMERA.match(text)
     return bool(live) or Path(text).suffix.lower() in VIDEO_ENDINGS
 

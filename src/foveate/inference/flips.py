@@ -24,36 +24,40 @@ class FlippedDetector:
     Args:
         detector: Any detector.
         iou: Boxes of two looks that overlap by at least this are one object.
+
+    Attributes:
+        detector: As given.
+        iou: As given.
     """
 
     def __init__(self, detector: Detector, iou: float = 0.6) -> None:
-        self._detector = detector
+        self.detector, self.iou = detector, iou
         self._merge = MergeConfig(method="wbf", threshold=iou)
 
     @property
     def info(self) -> ModelInfo | None:
         """What the detector's model file says."""
-        return getattr(self._detector, "info", None)
+        return getattr(self.detector, "info", None)
 
     @property
     def path(self) -> Path | None:
         """The model's file, if it has one."""
-        return getattr(self._detector, "path", None)
+        return getattr(self.detector, "path", None)
 
     @property
     def parallel(self) -> int:
         """Images the detector works on side by side."""
-        return getattr(self._detector, "parallel", 1)
+        return getattr(self.detector, "parallel", 1)
 
     @property
     def max_detections(self) -> int | None:
         """The most boxes that one look can give."""
-        return getattr(self._detector, "max_detections", None)
+        return getattr(self.detector, "max_detections", None)
 
     def __call__(self, images: Sequence[UInt8Image]) -> list[Detections]:
         """Detect; as `Detector`."""
         batch = np.asarray(images)
-        looks = [self._detector(list(_flip_images(batch, *flip))) for flip in _FLIPS]
+        looks = [self.detector(list(_flip_images(batch, *flip))) for flip in _FLIPS]
         height, width = batch.shape[1:3]
         # Merges take tiles of one region for one tile; the margin makes four of the four looks.
         regions = [Tile(0, 0, width + n, height, width + n, height) for n in range(len(_FLIPS))]

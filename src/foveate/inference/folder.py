@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Protocol, TypeAlias, TypeVar
 
+from foveate.data.remote import Location
 from foveate.errors import FoveateError
 from foveate.inference.pipeline import ImageResult, OnTiles
 from foveate.structures import Detector, ImageSource
@@ -27,7 +27,7 @@ class Failure:
         message: Why, in one line that names it.
     """
 
-    path: Path
+    path: Location
     message: str
 
 
@@ -54,13 +54,13 @@ def pictures_in_flight(detector: Detector) -> int:
 
 
 def detect_folder(
-    paths: Iterable[Path],
-    open_source: Callable[[Path], ImageSource],
+    paths: Iterable[Location],
+    open_source: Callable[[Location], ImageSource],
     run: Runner,
     on_failure: Callable[[Failure], None],
     in_flight: int = 1,
     on_tiles: OnTiles | None = None,
-) -> Generator[tuple[Path, ImageSource, ImageResult]]:
+) -> Generator[tuple[Location, ImageSource, ImageResult]]:
     """Do pictures in turn; one that fails is reported, and the others are still done.
 
     At most `in_flight` + 1 pictures are in memory.
@@ -82,13 +82,13 @@ def detect_folder(
         if stopped.is_set():
             raise _StoppedError
 
-    def whole(path: Path) -> Done:
+    def whole(path: Location) -> Done:
         source = open_source(path)
         return source, run(source, alone=False, on_tiles=unless_stopped)
 
     with ThreadPoolExecutor(in_flight, "foveate-picture") as workers:
 
-        def begin(path: Path) -> Callable[[], Done]:
+        def begin(path: Location) -> Callable[[], Done]:
             if in_flight > 1:
                 return workers.submit(whole, path).result
             opened = workers.submit(open_source, path)
@@ -116,7 +116,7 @@ def _ahead(items: Iterable[T], count: int) -> Iterator[T]:
     yield from waiting
 
 
-def _one_line(path: Path, error: Exception) -> str:
+def _one_line(path: Location, error: Exception) -> str:
     text = str(error).partition("\n")[0] or type(error).__name__
     if isinstance(error, MemoryError):
         text = "not enough memory for this picture"

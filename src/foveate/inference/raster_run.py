@@ -9,7 +9,8 @@ depends on the tiles alone, so that a run that was killed and goes on writes the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -18,9 +19,8 @@ import numpy as np
 
 from foveate.inference.found_file import FOUND, Extent, FoundFile, held_by
 from foveate.inference.journal import Journal, Record
-from foveate.inference.layers import SourceView, StillSource
-from foveate.inference.pipeline import look_at
 from foveate.inference.profile import Profile
+from foveate.inference.raster_look import look_at_chunk
 from foveate.inference.raster_records import (
     Chunk,
     Counts,
@@ -34,9 +34,7 @@ from foveate.inference.raster_records import (
     windows_of,
 )
 from foveate.inference.raster_tiles import RasterTiles, raster_tiles
-from foveate.inference.selecting import SkippingSource
 from foveate.inference.settings import RunSettings
-from foveate.inference.trust import trusted
 from foveate.merge.front import FrontMerge, FrontState
 from foveate.structures import (
     BoolArray,
@@ -44,8 +42,6 @@ from foveate.structures import (
     Detector,
     ImageSource,
     Tile,
-    TiledDetections,
-    UInt8Image,
 )
 
 JOURNAL = "journal"
@@ -80,6 +76,10 @@ OnState: TypeAlias = Callable[[State], None]
 """Told how far the run is; what it raises ends the run, which can go on later."""
 
 
+Looks: TypeAlias = Callable[[Sequence[Sequence[Tile]]], Generator[Chunk]]
+"""Given tiles by the chunk, gives what each chunk has, in their order."""
+
+
 @dataclass(frozen=True, slots=True)
 class RasterFound:
     """What was found in a raster.
@@ -105,28 +105,6 @@ class RasterFound:
     resumed: int
 
 
-@dataclass(slots=True, eq=False)
-class WholeTiles(SourceView):
-    """A raster without the tiles in which a block cannot be read.
-
-    Attributes:
-        source: The raster.
-        left_out: Such tiles so far.
-    """
-
-    source: ImageSource
-    left_out: int = 0
-
-    def read(self, tile: Tile) -> UInt8Image | None:
-        """The tile's region; None also where a part of it cannot be read."""
-        before = getattr(self.source, "failed_reads", 0)
-        region = self.source.read(tile)
-        if getattr(self.source, "failed_reads", 0) == before:
-            return region
-        self.left_out += 1
-        return None
-
-
 class RasterRun:
     """One run over one raster.
 
@@ -137,6 +115,7 @@ class RasterRun:
         folder: Where ``found.jsonl`` and the journal are.
         run: Plain data that decides the result: a run goes on only with the same.
         profile: Where times are added to.
+        looks: Looks at the tiles elsewhere; the result is the same.
 
     Attributes:
         chosen: The tiles that are looked at.
@@ -155,10 +134,9 @@ class RasterRun:
         folder: Path,
         run: Mapping[str, Any],
         profile: Profile | None = None,
+        looks: Looks | None = None,
     ) -> None:
-        self._source = source
-        self._whole = WholeTiles(source)
-        self._skipping = SkippingSource(self._whole)
+        self._source, self._looks = source, looks
         self._detector, self._settings = detector, settings
         self._profile = profile or Profile()
         self._size = source.width, source.height
@@ -187,8 +165,8 @@ class RasterRun:
         """
         began = time.perf_counter()
         try:
-            while self._counts.done < len(self._tiles):
-                self._take(self._look(on_state))
+            for chunk in self._chunks(on_state):
+                self._take(chunk)
                 self._sync()
         finally:
             self._found.close()
@@ -204,53 +182,54 @@ class RasterRun:
             self.resumed,
         )
 
+    def _chunks(self, on_state: OnState | None) -> Iterator[Chunk]:
+        """What the tiles still to be done give, some at a time; each is in the journal then."""
+        if self._looks is None:
+            while self._counts.done < len(self._tiles):
+                yield self._look(on_state)
+            return
+        with closing(self._looks(self._parts())) as chunks:
+            for chunk in chunks:
+                yield self._noted(chunk, on_state)
+
+    def _parts(self) -> list[list[Tile]]:
+        """The tiles still to be done, by the step."""
+        done, count = self._counts.done, len(self._tiles)
+        firsts = [done, *range((done // STEP + 1) * STEP, count, STEP)] if done < count else []
+        return [self._tiles[first : (first // STEP + 1) * STEP] for first in firsts]
+
     def _look(self, on_state: OnState | None) -> Chunk:
-        """What the next tiles give; it is in the journal then."""
-        settings, first = self._settings, self._counts.done
+        """What the next tiles give, looked at here."""
+        first, began = self._counts.done, time.perf_counter()
         tiles = self._tiles[first : first + min(self._pace, STEP - first % STEP)]
-        source: ImageSource = self._skipping
-        if settings.motion is not None:
-            source = StillSource(source, settings.motion)
-        left_out, uniform = self._whole.left_out, self._skipping.uniform
-        began = time.perf_counter()
 
         def told(done: int, _: int) -> None:
-            if on_state is not None:
-                on_state(State(first + done, len(self._tiles), self._found.extent.boxes))
+            self._tell(first + done, on_state)
 
-        shown, found, capped = look_at(
-            source,
+        chunk = look_at_chunk(
+            self._source,
             self._detector,
+            self._settings,
             tiles,
-            score_threshold=self._least_score,
-            size_multiple=settings.size_multiple,
-            padding=settings.padding,
-            batch_size=settings.batch_size,
-            alone=True,
             on_tiles=told,
             profile=self._profile,
         )
-        tiled = TiledDetections.gather(found, shown, self._size)
-        if settings.pyramid is not None:
-            tiled = trusted(tiled, shown, settings.pyramid)
-        left_out, uniform = self._whole.left_out - left_out, self._skipping.uniform - uniform
-        empty = len(tiles) - len(shown) - left_out
-        counts = Counts(len(shown), empty, left_out, capped, uniform)
-        unread = [one for one in getattr(self._source, "unread", ()) if one not in self._unread]
-        are_shown = set(shown)
-        chunk = Chunk(tiled, counts, np.array([tile in are_shown for tile in tiles]), unread)
-        self._journal.append(chunk_record(first, chunk))
-        told(len(tiles), len(tiles))
+        chunk = self._noted(chunk, on_state)
         spent = time.perf_counter() - began
         self._pace = max(_LEAST, min(STEP, int(len(tiles) * RECORD_SECONDS / spent)))
         return chunk
 
-    @property
-    def _least_score(self) -> float:
-        """Of what takes part in the merge: a refiner can raise a box above the threshold."""
-        refiner = self._settings.refiner
-        threshold = self._settings.score_threshold
-        return threshold if refiner is None else min(threshold, refiner.info.least_score)
+    def _noted(self, chunk: Chunk, on_state: OnState | None) -> Chunk:
+        """Put what the next tiles gave into the journal."""
+        first = self._counts.done
+        chunk = chunk._replace(unread=[one for one in chunk.unread if one not in self._unread])
+        self._journal.append(chunk_record(first, chunk))
+        self._tell(first + len(chunk.shown), on_state)
+        return chunk
+
+    def _tell(self, done: int, on_state: OnState | None) -> None:
+        if on_state is not None:
+            on_state(State(done, len(self._tiles), self._found.extent.boxes))
 
     def _take(self, chunk: Chunk, *, recorded: bool = True) -> None:
         """Merge what came, and write what is final."""

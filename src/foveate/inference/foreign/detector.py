@@ -61,6 +61,7 @@ class ForeignDetector:
         parallel: Pictures worked on side by side.
         runtime: What it runs on, a row of `RUNTIMES`.
         tuned: The choice of ``foveate benchmark`` that it follows; none without one.
+        asked: The layout and the class names, as given.
 
     Raises:
         FoveateError: If the file is missing, damaged, of no known layout, or takes what foveate
@@ -76,7 +77,7 @@ class ForeignDetector:
         class_names: Sequence[str] = (),
         runtime: str = "cpu",
     ) -> None:
-        self.path = Path(path)
+        self.path, self.asked = Path(path), (layout, tuple(class_names))
         metadata = read_metadata(self.path)
         self._sessions = OnnxSessions(self.path, threads, runtime)
         self.parallel, self.runtime = self._sessions.parallel, self._sessions.runtime
