@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Hashable
@@ -57,7 +58,7 @@ class SpeedScale:
     matches: tuple[int, int]
     pitch: PitchConfig = field(default_factory=PitchConfig)
     canvas: tuple[int, int] = (3840, 2160)
-    canvases: tuple[int, int] = (2, 2)
+    canvases: tuple[int, int] = (1, 2)
     pixels: float = 1e9
     peer_pixels: float = 1.5e8
     fit: tuple[str, ...] = ()
@@ -68,7 +69,7 @@ SCALES = {
         "smoke", 1, 1, (6, 2), PitchConfig(width=960, height=540), (1280, 1024), (1, 1), 16e6, 4e6,
         ("--steps", "4"),
     ),
-    "cpu": SpeedScale("cpu", 3, 8, (80, 24)),
+    "cpu": SpeedScale("cpu", 3, 8, (64, 24)),
 }  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def pitch(_: Path, work: Path, scale: SpeedScale) -> Part:
     """Rendered matches."""
     files = [
         once(work / split, lambda out, count=count, seed=seed: write_dataset(
-            out, count, seed, scale.pitch))
+            out, count, seed, scale.pitch, jobs=max(1, min(os.cpu_count() or 1, count // 8))))
         for split, count, seed in zip(("train", "val"), scale.matches, (0, TEST_SEED), strict=True)
     ]  # fmt: skip
     about = f"rendered football, {scale.pitch.width} x {scale.pitch.height}"
