@@ -91,7 +91,9 @@ def _of_clip(
     regions = {index: _regions(boxes[one["id"]]) for index, one in wanted.items()}
     for image in chosen:
         index = image["frame_index"]
-        apart = sorted({one["frame_index"] for one in others} - {index}, key=lambda i: abs(i - index))
+        apart = sorted(
+            {one["frame_index"] for one in others} - {index}, key=lambda i: abs(i - index)
+        )
         clean = without_objects(
             pixels[index], regions[index], [(pixels[i], regions[i]) for i in apart]
         )
@@ -125,9 +127,7 @@ def without_objects(
     return clean
 
 
-def extended(
-    frame: UInt8Image, clean: UInt8Image, size: tuple[int, int], left: int
-) -> UInt8Image:
+def extended(frame: UInt8Image, clean: UInt8Image, size: tuple[int, int], left: int) -> UInt8Image:
     """The frame at the bottom of a canvas, mirrored to all sides without its objects.
 
     Args:
@@ -175,7 +175,9 @@ class Terrain(NamedTuple):
             piece[there_and_back(rows, piece.shape[0])][:, there_and_back(columns, piece.shape[1])]
             for piece in self.pieces
         )
-        swing = np.sin(2 * np.pi * rows / SWING[1])[:, None] + np.sin(2 * np.pi * columns / SWING[0])
+        swing = np.sin(2 * np.pi * rows / SWING[1])[:, None] + np.sin(
+            2 * np.pi * columns / SWING[0]
+        )
         weight = np.clip(0.5 + 2 * swing, 0, 1)[..., None].astype(np.float32)
         mixed = a + weight * (b.astype(np.float32) - a)
         return np.rint(mixed).astype(np.uint8)
@@ -220,7 +222,7 @@ def write_picture(path: Path, bgr: UInt8Image) -> None:
 def add_picture(
     report: dict[str, Any], name: str, size: tuple[int, int], boxes: Sequence[dict[str, Any]]
 ) -> None:
-    """Add a picture and its objects (`bbox`, `category_id`, `iscrowd`) to a COCO report, in place."""
+    """Add a picture and its objects, as COCO has them, to a COCO report, in place."""
     image = len(report["images"]) + 1
     width, height = size
     report["images"].append({"id": image, "file_name": name, "width": width, "height": height})

@@ -77,7 +77,8 @@ def new_raster(path: Path, width: int, height: int) -> Iterator[Any]:
     profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "crs": "EPSG:32632",
                "transform": Affine(0.3, 0, 600_000, 0, -0.3, 5_300_000), "tiled": True,
                "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1,
-               "BIGTIFF": "YES", "photometric": "rgb", "width": width, "height": height}  # fmt: skip
+               "BIGTIFF": "YES", "photometric": "rgb",
+               "width": width, "height": height}  # fmt: skip
     with rasterio.Env(GDAL_CACHEMAX=256 << 20), rasterio.open(path, "w", **profile) as file:
         yield file
 

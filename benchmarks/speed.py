@@ -46,8 +46,20 @@ from speed_parts import (
     terrain_canvases,
     terrain_raster,
 )
-from speed_systems import ALL, BOTH, INT8, PEERS, SCORE, SELECTIVE, THREADS
-from speed_systems import Failed, System, Worker, ours, peers
+from speed_systems import (
+    ALL,
+    BOTH,
+    INT8,
+    PEERS,
+    SCORE,
+    SELECTIVE,
+    THREADS,
+    System,
+    Worker,
+    WorkerError,
+    ours,
+    peers,
+)
 
 from foveate.config import write_atomically
 from foveate.data.formats import load_dataset
@@ -115,7 +127,12 @@ class Bench:
         }  # fmt: skip
 
     def _systems(
-        self, part: Part, work: Path, others: Sequence[str] | Mapping[str, Any], *, raster: bool = False
+        self,
+        part: Part,
+        work: Path,
+        others: Sequence[str] | Mapping[str, Any],
+        *,
+        raster: bool = False,
     ) -> tuple[dict[str, System], dict[str, Any]]:
         """All systems of a part by name, and what was fitted for them."""
         model = resolve_model(part.model)
@@ -182,13 +199,17 @@ class Bench:
     def _raster(self) -> dict[str, Any]:
         work = self.runs / RASTER
         held_out = self.data / "aerial" / "val.json"
-        train = once(work / "train", lambda out: terrain_canvases(self.data / "aerial" / "train.json", out))
+        train = once(
+            work / "train", lambda out: terrain_canvases(self.data / "aerial" / "train.json", out)
+        )
         warm, small, whole = (
             once(work / name, lambda out, pixels=pixels: terrain_raster(held_out, pixels, out))
             for name, pixels in (("warm", 8e6), ("small", self.scale.peer_pixels),
                                  ("whole", self.scale.pixels))
         )  # fmt: skip
-        part = Part("aerial", "streets from above on terrain, one GeoTIFF", train, whole, by="folder")
+        part = Part(
+            "aerial", "streets from above on terrain, one GeoTIFF", train, whole, by="folder"
+        )
         systems, glances = self._systems(part, work, ON_RASTERS, raster=True)
         rows = []
         for name, system in systems.items():
@@ -207,7 +228,7 @@ def on_raster(system: System, dataset: Dataset, warm: Path) -> dict[str, Any]:
             worker.ask([load_dataset(warm).samples[0].path])
             found, answer = detected(worker, dataset)
             memory = worker.memory()
-    except Failed as failure:
+    except WorkerError as failure:
         return size | {"failed": str(failure)}
     return size | answer | scored(dataset, found, MOST) | memory
 

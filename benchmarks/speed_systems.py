@@ -45,7 +45,7 @@ class System:
     job: Mapping[str, Any]
 
 
-class Failed(Exception):
+class WorkerError(Exception):
     """A process ended before its answer; the text is the last line that it said."""
 
 
@@ -56,7 +56,7 @@ class Worker:
         system: What it is.
 
     Raises:
-        Failed: If it does not start.
+        WorkerError: If it does not start.
     """
 
     def __init__(self, system: System) -> None:
@@ -77,7 +77,7 @@ class Worker:
             out: File for what is found.
 
         Raises:
-            Failed: If it ends meanwhile.
+            WorkerError: If it ends meanwhile.
         """
         job = {"paths": list(map(str, paths)), "out": None if out is None else str(out)}
         assert self._process.stdin is not None
@@ -86,7 +86,7 @@ class Worker:
         return self._answer()
 
     def memory(self) -> dict[str, float]:
-        """Most resident memory, in megabytes: of the process, and above that before the first job."""
+        """Most resident memory, megabytes: of the process, and above that before the first job."""
         most = resident("VmHWM", self._process.pid)
         return {
             "megabytes": round(most / 1e6, 1),
@@ -106,7 +106,7 @@ class Worker:
             code = self._process.wait()
             self._said.seek(0)
             said = self._said.read().strip().splitlines()
-            raise Failed(said[-1][:200] if said and code > 0 else f"ended by signal {-code}")
+            raise WorkerError(said[-1][:200] if said and code > 0 else f"ended by signal {-code}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -114,7 +114,7 @@ class Worker:
 def ours(
     info: ModelInfo, model: Path, glance: Path | None, select: str, *, raster: bool = False
 ) -> System:
-    """foveate with a model file, looking at all tiles or at those that a glance chooses.
+    """Detect with a model file, looking at all tiles or at those that a glance chooses.
 
     Args:
         info: Of the model file that says the geometry: the same for a quantised one.
@@ -130,7 +130,9 @@ def ours(
     return System((sys.executable, str(OURS)), job)
 
 
-def peers(python: Path | None, info: ModelInfo, model: Path, names: Sequence[str]) -> dict[str, System]:
+def peers(
+    python: Path | None, info: ModelInfo, model: Path, names: Sequence[str]
+) -> dict[str, System]:
     """Other libraries, showing the same file tiles of the same size, overlap and scale.
 
     Args:

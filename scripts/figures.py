@@ -120,7 +120,7 @@ def standalone(lines: list[Line], x: Axis, y: Axis, marks: list[Mark] | None = N
 
 
 def stacked(panels: list[tuple[str, str]]) -> str:
-    """Charts one above the other, each with a title, as an SVG file that needs no page around it."""
+    """Charts below each other, each with a title, as an SVG file that needs no page around it."""
     y, labels, parts = 0.0, [], []
     for title, chart in panels:
         found = SVG.search(chart)

@@ -5,8 +5,8 @@ every line of standard input is a job, ``{"paths": [...], "out": FILE or null}``
 a line: ``{"seconds", "cpu_seconds", "tiles", "boxes"}``, from the picture's file to merged boxes.
 ``out`` becomes a list of ``[x1, y1, x2, y2, score, label]`` for each picture.
 
-The network is shown exactly what foveate shows it: a tile is enlarged `scale` times, bilinearly, and
-padded with zeros to a multiple of 32. Each system has several ways to drive ONNX Runtime; the one
+The network is shown what foveate shows it: a tile is enlarged `scale` times, bilinearly, and padded
+with zeros to a multiple of 32. Each system has several ways to drive ONNX Runtime; the one
 that is fastest on the first job's first pictures is taken, and named in the answer to it.
 """
 
@@ -145,7 +145,7 @@ def sahi(job: dict[str, Any]) -> dict[str, tuple[Run, Network]]:
 
 
 def supervision(job: dict[str, Any]) -> dict[str, tuple[Run, Network]]:
-    """supervision's slicer, by each way of driving the network; a raster is read by tiles."""
+    """The slicer of supervision, by each way of driving the network; a raster is read by tiles."""
     import rasterio
     import supervision as sv
 
@@ -184,7 +184,7 @@ def supervision(job: dict[str, Any]) -> dict[str, tuple[Run, Network]]:
 
 def fastest(ways: dict[str, tuple[Run, Network]], paths: Sequence[str]) -> str:
     """The way that took least on a few pictures, each after one that is not counted."""
-    took = {name: math.inf for name in ways}
+    took = dict.fromkeys(ways, math.inf)
     for run, _ in ways.values():
         run(paths[0])
     for _ in range(TRIED):
