@@ -180,7 +180,7 @@ class Terrain(NamedTuple):
         )
         weight = np.clip(0.5 + 2 * swing, 0, 1)[..., None].astype(np.float32)
         mixed = a + weight * (b.astype(np.float32) - a)
-        return np.rint(mixed).astype(np.uint8)
+        return np.asarray(np.rint(mixed), np.uint8)
 
 
 def greenest(image: UInt8Image, boxes: FloatArray) -> UInt8Image:
@@ -240,7 +240,7 @@ def moved(one: dict[str, Any], x: int, y: int) -> dict[str, Any]:
 def _regions(annotations: Sequence[dict[str, Any]]) -> IntArray:
     boxes = np.array([one["bbox"] for one in annotations], np.float64).reshape(-1, 4)
     corners = np.concatenate([boxes[:, :2] - AROUND, boxes[:, :2] + boxes[:, 2:] + AROUND], axis=1)
-    return np.rint(corners).astype(np.int64)
+    return np.asarray(np.rint(corners), np.int64)
 
 
 def _meets(boxes: NDArray[Any], region: tuple[int, int, int, int]) -> bool:

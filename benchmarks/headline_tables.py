@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -138,9 +139,9 @@ def _tiles(row: Mapping[str, Any]) -> float:
 def _points(apart: list[float | None] | None) -> list[str]:
     if apart is None or apart[0] is None:
         return ["-", "-"]
-    value, low, high = apart
-    known = low is not None and high is not None
-    return [f"{100 * value:+.2f}", f"{100 * low:+.2f} to {100 * high:+.2f}" if known else "-"]
+    value, *ends = (math.nan if one is None else 100 * one for one in apart)
+    known = all(map(math.isfinite, ends))
+    return [f"{value:+.2f}", " to ".join(f"{end:+.2f}" for end in ends) if known else "-"]
 
 
 def _times(peer: Mapping[str, Any] | None, row: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ MOST = 100_000
 METRICS = ("AP", "AP_small", "AR_small")
 SCORED = ("AP", "AP50", "AP_small", "AR", "AR_small")
 RASTER = "raster"
+WARM_PIXELS = 8e6
+"""Of the raster that is done first."""
 ON_RASTERS = ("SAHI", "supervision")
 """Peers that do the smaller raster, each in the way that is best for pictures."""
 Found = dict[int, Detections]
@@ -137,7 +140,7 @@ class Bench:
         """All systems of a part by name, and what was fitted for them."""
         model = resolve_model(part.model)
         info = read_model_info(model)
-        systems = peers(self.peer_python, info, model, list(others))
+        systems = peers(self.peer_python, info, model, list(others), self.scale.tried)
         files = {(ALL, SELECTIVE): model}
         if self.int8 is not None and (self.int8 / f"{part.model}.onnx").is_file():
             files[INT8, BOTH] = self.int8 / f"{part.model}.onnx"
@@ -198,15 +201,13 @@ class Bench:
 
     def _raster(self) -> dict[str, Any]:
         work = self.runs / RASTER
-        held_out = self.data / "aerial" / "val.json"
-        train = once(
-            work / "train", lambda out: terrain_canvases(self.data / "aerial" / "train.json", out)
-        )
+        folder = self.data / "aerial"
+        train = once(work / "train", partial(terrain_canvases, folder / "train.json"))
+        sizes = {"warm": WARM_PIXELS, "small": self.scale.peer_pixels, "whole": self.scale.pixels}
         warm, small, whole = (
-            once(work / name, lambda out, pixels=pixels: terrain_raster(held_out, pixels, out))
-            for name, pixels in (("warm", 8e6), ("small", self.scale.peer_pixels),
-                                 ("whole", self.scale.pixels))
-        )  # fmt: skip
+            once(work / name, partial(terrain_raster, folder / "val.json", pixels))
+            for name, pixels in sizes.items()
+        )
         part = Part(
             "aerial", "streets from above on terrain, one GeoTIFF", train, whole, by="folder"
         )

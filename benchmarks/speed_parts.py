@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,11 @@ class SpeedScale:
         pitch: How they are rendered.
         canvas: Size of sky canvases, pixels.
         canvases: Of each clip to learn from, and of each held out.
+        clips: Of each of the two, at most; None takes all.
         pixels: Of the raster, about.
         peer_pixels: Of the smaller one that other libraries do, too.
         fit: Further flags of ``foveate glance fit``.
+        tried: Pictures on which ways to drive a peer are tried; with none the first way is taken.
     """
 
     name: str
@@ -59,15 +62,17 @@ class SpeedScale:
     pitch: PitchConfig = field(default_factory=PitchConfig)
     canvas: tuple[int, int] = (3840, 2160)
     canvases: tuple[int, int] = (1, 2)
+    clips: int | None = None
     pixels: float = 1e9
     peer_pixels: float = 1.5e8
     fit: tuple[str, ...] = ()
+    tried: int = 2
 
 
 SCALES = {
     "smoke": SpeedScale(
-        "smoke", 1, 1, (6, 2), PitchConfig(width=960, height=540), (1280, 1024), (1, 1), 16e6, 4e6,
-        ("--steps", "4"),
+        "smoke", 1, 1, (6, 2), PitchConfig(width=960, height=540), (1280, 1024), (1, 1), 6,
+        pixels=16e6, peer_pixels=4e6, fit=("--steps", "4"), tried=0,
     ),
     "cpu": SpeedScale("cpu", 3, 8, (64, 24)),
 }  # fmt: skip
@@ -109,39 +114,38 @@ def aerial(data: Path, _: Path, __: SpeedScale) -> Part:
 
 def sky(data: Path, work: Path, scale: SpeedScale) -> Part:
     """Frames of clips that were held out, on canvases of sky."""
-    files = [
-        once(
-            work / split,
-            lambda out, split=split, count=count: sky_canvases(
-                data / "sky-visible" / f"{split}.json", count, scale.canvas, out,
-                None if scale.name == "cpu" else 6,
-            ),
-        )
-        for split, count in zip(("train", "val"), scale.canvases, strict=True)
-    ]  # fmt: skip
+
+    def canvases(split: str, count: int) -> Path:
+        labels = data / "sky-visible" / f"{split}.json"
+        make = partial(sky_canvases, labels, count, scale.canvas, clips=scale.clips)
+        return once(work / split, make)
+
+    train, test = (canvases(*one) for one in zip(("train", "val"), scale.canvases, strict=True))
     about = "real sky, {} x {}, one frame of a clip in each".format(*scale.canvas)
-    return Part("sky", about, *files, by="folder", grouped=True)
+    return Part("sky", about, train, test, by="folder", grouped=True)
 
 
 def pitch(_: Path, work: Path, scale: SpeedScale) -> Part:
     """Rendered matches."""
-    files = [
-        once(work / split, lambda out, count=count, seed=seed: write_dataset(
-            out, count, seed, scale.pitch, jobs=max(1, min(os.cpu_count() or 1, count // 8))))
-        for split, count, seed in zip(("train", "val"), scale.matches, (0, TEST_SEED), strict=True)
-    ]  # fmt: skip
+
+    def matches(split: str, count: int, seed: int) -> Path:
+        jobs = max(1, min(os.cpu_count() or 1, count // 8))
+        make = partial(write_dataset, count=count, seed=seed, config=scale.pitch, jobs=jobs)
+        return once(work / split, make)
+
+    train, test = matches("train", scale.matches[0], 0), matches("val", scale.matches[1], TEST_SEED)
     about = f"rendered football, {scale.pitch.width} x {scale.pitch.height}"
-    return Part("pitch", about, *files)
+    return Part("pitch", about, train, test)
 
 
 def dense(data: Path, work: Path, _: SpeedScale) -> Part:
     """Microscopy of which every tile is full."""
-    files = [
-        once(work / split, lambda out, split=split: of_some_tiles(data / "nuclei", split, out))
+    train, test = (
+        once(work / split, partial(of_some_tiles, data / "nuclei", split))
         for split in ("train", "val")
-    ]
+    )
     about = f"cell nuclei, pictures of {SOME_TILES} tiles and more"
-    return Part("nuclei", about, *files)
+    return Part("nuclei", about, train, test)
 
 
 PARTS: dict[str, Callable[[Path, Path, SpeedScale], Part]] = {

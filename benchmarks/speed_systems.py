@@ -131,7 +131,7 @@ def ours(
 
 
 def peers(
-    python: Path | None, info: ModelInfo, model: Path, names: Sequence[str]
+    python: Path | None, info: ModelInfo, model: Path, names: Sequence[str], tried: int
 ) -> dict[str, System]:
     """Other libraries, showing the same file tiles of the same size, overlap and scale.
 
@@ -140,12 +140,13 @@ def peers(
         info: Says the geometry.
         model: The file.
         names: Which of `PEERS`.
+        tried: Pictures on which ways to drive each are tried.
     """
     if python is None:
         return {}
     plan = info.tile_plan
     common = {
-        "model": str(model), "score": SCORE, "scale": plan.scale,
+        "model": str(model), "tried": tried, "score": SCORE, "scale": plan.scale,
         "tile": round(plan.size / plan.scale), "overlap": round(plan.overlap_pixels / plan.scale),
     }  # fmt: skip
     # Not resolved: the environment is where its symbolic link lies.

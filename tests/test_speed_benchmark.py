@@ -60,7 +60,7 @@ def test_where_every_frame_has_something_the_place_is_filled() -> None:
     seen[10:14, 20:24] = 255
     region = np.array([[17, 7, 27, 17]])
     clean = canvases.without_objects(seen, region, [(seen, region)])
-    assert np.abs(clean.astype(int) - 100).max() <= 1
+    assert np.abs(clean.astype(int) - 100).max() <= 3
 
 
 def test_terrain_is_the_same_however_it_is_asked_for() -> None:
@@ -141,7 +141,7 @@ def test_peers_are_told_the_geometry_of_the_model() -> None:
     assert ALL == headline_tables.ALL
     model = resolve_model("pitch")
     info = read_model_info(model)
-    systems = peers(Path(sys.executable), info, model, list(PEERS))
+    systems = peers(Path(sys.executable), info, model, list(PEERS), 0)
     assert systems.keys() == PEERS.keys()
     for system in systems.values():
         assert system.job["tile"] * info.tile_plan.scale == pytest.approx(
