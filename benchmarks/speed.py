@@ -140,7 +140,9 @@ class Bench:
         """All systems of a part by name, and what was fitted for them."""
         model = resolve_model(part.model)
         info = read_model_info(model)
-        systems = peers(self.peer_python, info, model, list(others), self.scale.tried)
+        systems = peers(
+            self.peer_python, info, model, list(others), self.scale.tried, raster=raster
+        )
         files = {(ALL, SELECTIVE): model}
         if self.int8 is not None and (self.int8 / f"{part.model}.onnx").is_file():
             files[INT8, BOTH] = self.int8 / f"{part.model}.onnx"

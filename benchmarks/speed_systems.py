@@ -123,15 +123,27 @@ def ours(
         select: As ``--select`` takes it.
         raster: Whether its jobs are rasters.
     """
-    options: dict[str, Any] = {**plan_options(info.tile_plan), "threshold": SCORE}
+    score = least_score(info, raster=raster)
+    options: dict[str, Any] = {**plan_options(info.tile_plan), "threshold": score}
     if glance is not None:
         options |= {"glance": str(glance), "select": select}
     job = {"model": str(model), "options": options, "threads": THREADS, "raster": raster}
     return System((sys.executable, str(OURS)), job)
 
 
+def least_score(info: ModelInfo, *, raster: bool) -> float:
+    """Of a box that is taken: of pictures for the curve of AP, over a raster as one would use it."""
+    return info.score_threshold if raster else SCORE
+
+
 def peers(
-    python: Path | None, info: ModelInfo, model: Path, names: Sequence[str], tried: int
+    python: Path | None,
+    info: ModelInfo,
+    model: Path,
+    names: Sequence[str],
+    tried: int,
+    *,
+    raster: bool = False,
 ) -> dict[str, System]:
     """Other libraries, showing the same file tiles of the same size, overlap and scale.
 
@@ -141,12 +153,14 @@ def peers(
         model: The file.
         names: Which of `PEERS`.
         tried: Pictures on which ways to drive each are tried.
+        raster: Whether its jobs are rasters.
     """
     if python is None:
         return {}
     plan = info.tile_plan
     common = {
-        "model": str(model), "tried": tried, "score": SCORE, "scale": plan.scale,
+        "model": str(model), "tried": tried, "score": least_score(info, raster=raster),
+        "scale": plan.scale,
         "tile": round(plan.size / plan.scale), "overlap": round(plan.overlap_pixels / plan.scale),
     }  # fmt: skip
     # Not resolved: the environment is where its symbolic link lies.

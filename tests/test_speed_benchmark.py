@@ -151,6 +151,9 @@ def test_peers_are_told_the_geometry_of_the_model() -> None:
     own = ours(info, model, Path("g.onnx"), "recall=0.9").job["options"]
     assert (own["tile"], own["select"]) == (info.tile_plan.size, "recall=0.9")
     assert own["threshold"] == systems["SAHI"].job["score"]
+    (raster,) = peers(Path(sys.executable), info, model, ["SAHI"], 0, raster=True).values()
+    own = ours(info, model, None, "", raster=True).job["options"]
+    assert own["threshold"] == raster.job["score"] == info.score_threshold
 
 
 def test_foveate_answers_jobs(tmp_path: Path) -> None:
