@@ -132,7 +132,7 @@ def ours(
 
 
 def least_score(info: ModelInfo, *, raster: bool) -> float:
-    """Of a box that is taken: of pictures for the curve of AP, over a raster as one would use it."""
+    """Of a box that is taken: in pictures for the curve of AP, over a raster as one would."""
     return info.score_threshold if raster else SCORE
 
 
