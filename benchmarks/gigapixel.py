@@ -25,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +68,30 @@ class Ended(NamedTuple):
     said: str
 
 
+@contextmanager
+def new_raster(path: Path, width: int, height: int) -> Iterator[Any]:
+    """An RGB GeoTIFF to write to: tiled, compressed, in UTM zone 32."""
+    import rasterio
+    from affine import Affine
+
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "crs": "EPSG:32632",
+               "transform": Affine(0.3, 0, 600_000, 0, -0.3, 5_300_000), "tiled": True,
+               "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1,
+               "BIGTIFF": "YES", "photometric": "rgb",
+               "width": width, "height": height}  # fmt: skip
+    with rasterio.Env(GDAL_CACHEMAX=256 << 20), rasterio.open(path, "w", **profile) as file:
+        yield file
+
+
+def add_overviews(path: Path) -> None:
+    """Add the raster reduced two to sixteen times."""
+    import rasterio
+    from rasterio.enums import Resampling
+
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4, 8, 16], Resampling.average)
+
+
 def compose(path: Path, pixels: float) -> dict[str, Any]:
     """Write the raster.
 
@@ -77,21 +102,13 @@ def compose(path: Path, pixels: float) -> dict[str, Any]:
     Returns:
         `width`, `height`, `bytes`, `stills`.
     """
-    import rasterio
-    from affine import Affine
-    from rasterio.enums import Resampling
-
     stills = [render_still(seed)[0] for seed in range(STILLS)]
     height, width, _ = stills[0].shape
     columns = max(1, round(math.sqrt(pixels * height / width) / height))
     rows = max(1, round(pixels / (columns * width * height)))
     places, rng = 0, np.random.default_rng(SEED)
-    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "crs": "EPSG:32632",
-               "transform": Affine(0.3, 0, 600_000, 0, -0.3, 5_300_000), "tiled": True,
-               "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 1,
-               "BIGTIFF": "YES", "photometric": "rgb"}  # fmt: skip
     size = {"width": columns * width, "height": rows * height}
-    with rasterio.Env(GDAL_CACHEMAX=256 << 20), rasterio.open(path, "w", **size, **profile) as file:
+    with new_raster(path, **size) as file:
         for row in range(rows):
             strip = np.full((height, columns * width, 3), GROUND, np.uint8)
             for column in np.flatnonzero(rng.integers(0, EMPTY + 1, columns) == 0).tolist():
@@ -100,8 +117,7 @@ def compose(path: Path, pixels: float) -> dict[str, Any]:
                 places += 1
             window = ((row * height, (row + 1) * height), (0, columns * width))
             file.write(strip.transpose(2, 0, 1), window=window)
-    with rasterio.open(path, "r+") as file:
-        file.build_overviews([2, 4, 8, 16], Resampling.average)
+    add_overviews(path)
     return {**size, "bytes": path.stat().st_size, "stills": places}
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import article_tables
+import headline_tables
 import pitch_tables
 import sky_tables
 import speed_tables
@@ -312,6 +313,18 @@ def clips(
     return table, source
 
 
+def headline(
+    make: Callable[[dict[str, Any]], tuple[list[str], article_tables.Rows]],
+) -> tuple[Callable[[dict[str, Any]], str], str]:
+    """A row of `TABLES` on speed, once there is something to show."""
+
+    def table(report: dict[str, Any]) -> str:
+        head, rows = make(report)
+        return markdown(head, rows) if rows else NOT_MEASURED + "\n"
+
+    return table, "speed.json"
+
+
 TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "nuclei": (accuracy_table, "nuclei.json"),
     "nuclei-brief": (brief_accuracy_table, "nuclei.json"),
@@ -331,6 +344,12 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "sky-motion": clips(sky_tables.fixed_table, "fixed", "sky-motion-cpu.json"),
     "sky-starts": clips(sky_tables.starts_table, "starts", "sky-motion-cpu.json"),
     "sky-moving": clips(sky_tables.moving_table, "moving", "sky-motion-cpu.json"),
+    "speed": headline(headline_tables.speed_table),
+    "speed-brief": headline(headline_tables.brief_speed_table),
+    "speed-glances": headline(headline_tables.glance_table),
+    "speed-stages": headline(headline_tables.stages_table),
+    "speed-ways": headline(headline_tables.ways_table),
+    "speed-raster": headline(headline_tables.raster_speed_table),
     "merge": (speed_tables.merge_table, "merge.json"),
     "merge-brief": (speed_tables.brief_merge_table, "merge.json"),
     "merge-cases": (speed_tables.cases_table, "merge.json"),

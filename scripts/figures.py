@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from foveate.reports.charts.axes import Axis
-from foveate.reports.charts.frame import TONES, WIDTH, Mark
+from foveate.reports.charts.frame import TONES, WIDTH, Mark, Tone
 from foveate.reports.charts.lines import Line, line_chart
+from foveate.reports.charts.scatter import Point, scatter_chart
 
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 KEY_HEIGHT = 26
+TITLE_HEIGHT = 22
 GAMMAS = (0.0, 0.5, 1.0, 2.0, 5.0)  # the figure's own in Lin 2017
 SVG = re.compile(r'<svg class="plot" viewBox="0 0 \S+ (\S+)" [^>]*aria-label="([^"]*)">(.*)</svg>')
 
@@ -71,6 +73,30 @@ def memory_figure() -> str:
     return standalone(lines, Axis("frames done", low=0), Axis("MB in memory", low=0))
 
 
+def speed_figure() -> str:
+    """AP of small objects against seconds a picture, a panel a set of pictures; empty so far."""
+    path = RESULTS / "speed.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"parts": {}}
+    panels = []
+    for part in report["parts"].values():
+        points = [
+            Point(row["system"], row["seconds"], row["AP_small"], tone=_tone(row["system"]))
+            for row in part["rows"]
+            if "failed" not in row and row.get("width") == part["rows"][0].get("width")
+        ]
+        x = Axis("seconds in all" if "pictures" not in part else "seconds a picture", low=0)
+        chart = scatter_chart(points, x, Axis("AP of small objects"))
+        panels.append((f"{part['about']}: model {part['model']}", chart))
+    nothing = scatter_chart([], Axis("seconds a picture"), Axis("AP of small objects"))
+    return stacked(panels or [("", nothing)])
+
+
+def _tone(system: str) -> Tone:
+    """Blue for foveate; the others keep one colour each."""
+    tones: dict[str, Tone] = {"foveate": "b1", "SAHI": "b2", "supervision": "b4"}
+    return tones[system.partition(",")[0]]
+
+
 def _curve(report: dict[str, Any], series: dict[str, Any], size: str, said: str) -> Line:
     points = [(float(label[1:]), key) for label, key in series["showings"].items()]
     values = [
@@ -89,12 +115,30 @@ def standalone(lines: list[Line], x: Axis, y: Axis, marks: list[Mark] | None = N
         key.append(f'<path class="line {tone}" d="M{left:g},12H{left + 20:g}"/>'
                    f'<text x="{left + 26:g}" y="16">{escape(line.name)}</text>')  # fmt: skip
         left += 44 + 6.4 * len(line.name)
-    size = f"0 0 {WIDTH:g} {float(height) + KEY_HEIGHT:g}"
+    inside = f'{"".join(key)}\n<g transform="translate(0 {KEY_HEIGHT})">{content}</g>'
+    return _file(float(height) + KEY_HEIGHT, label, inside)
+
+
+def stacked(panels: list[tuple[str, str]]) -> str:
+    """Charts below each other, each with a title, as an SVG file that needs no page around it."""
+    y, labels, parts = 0.0, [], []
+    for title, chart in panels:
+        found = SVG.search(chart)
+        assert found is not None
+        height, label, content = found.groups()
+        parts.append(f'<text class="strong" x="12" y="{y + 16:g}">{escape(title)}</text>')
+        parts.append(f'<g transform="translate(0 {y + TITLE_HEIGHT:g})">{content}</g>')
+        labels.append(f"{escape(title)}: {label}" if title else label)
+        y += TITLE_HEIGHT + float(height)
+    return _file(y, "; ".join(labels), "\n".join(parts))
+
+
+def _file(height: float, label: str, content: str) -> str:
+    """An SVG file as wide as a chart; the label says what it shows, escaped."""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="{size}" role="img" '
-        f'aria-label="{label}">\n<style>\n{_style()}\n</style>\n'
-        f'<rect class="paper" width="100%" height="100%"/>\n{"".join(key)}\n'
-        f'<g transform="translate(0 {KEY_HEIGHT})">{content}</g>\n</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {WIDTH:g} {height:g}" '
+        f'role="img" aria-label="{label}">\n<style>\n{_style()}\n</style>\n'
+        f'<rect class="paper" width="100%" height="100%"/>\n{content}\n</svg>\n'
     )
 
 

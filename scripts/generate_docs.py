@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from figures import focal_figure, memory_figure, scale_figure
+from figures import focal_figure, memory_figure, scale_figure, speed_figure
 from schemas import Setting, read_settings, walk_settings
 
 from foveate.cli import COMMANDS
@@ -279,6 +279,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "foreign-models.md": foreign_page,
     "figures/focal-loss.svg": focal_figure,
     "figures/scale.svg": scale_figure,
+    "figures/speed.svg": speed_figure,
     "figures/video-memory.svg": memory_figure,
 }
 
