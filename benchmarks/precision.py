@@ -111,7 +111,7 @@ def measured_way(dataset: Dataset, path: Path) -> Predictions:
 def half_arithmetic(folder: Path, kind: int) -> str:
     """Whether ONNX Runtime's CPU provider computes a convolution in this type; what it says."""
     tensor = np.ones((4, 4, 3, 3), np.float32)
-    shapes = ["N", 4, "H", "W"]
+    shapes: list[str | int | None] = ["N", 4, "H", "W"]
     weight = (
         numpy_helper.from_array(tensor.astype(np.float16), "w")
         if kind == TensorProto.FLOAT16
@@ -142,12 +142,13 @@ def model_report(name: str, labels: Path, args: argparse.Namespace) -> dict[str,
     """All rows of one model."""
     whole = load_dataset(labels)
     few = chosen(len(whole), args.pictures or len(whole))
-    dataset = replace(whole, samples=[whole.samples[i] for i in few])
+    dataset = replace(whole, samples=tuple(whole.samples[i] for i in few))
     with tempfile.TemporaryDirectory() as folder:
         files = variants(name, labels, args.ways, args.tiles, Path(folder))
         (tile,) = train_tiles(labels, OnnxDetector(files[FLOATS][0], threads=1), 1)
         times = tile_milliseconds(files, tile, args.rounds)
-        rows, base = [], {}
+        rows: list[dict[str, Any]] = []
+        base: Predictions = {}
         for way, (path, made) in files.items():
             found = measured_way(dataset, path)
             base = base or found

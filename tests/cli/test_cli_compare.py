@@ -133,7 +133,7 @@ def test_wrong_usage_is_one_line(
 def test_frames_of_a_clip_are_drawn_together(foveate: Call, dataset: Path) -> None:
     """Three clips of four alike frames: the intervals are wider than those over twelve pictures."""
     runs = predictions(dataset, "worse.json", 3), predictions(dataset, "better.json", 5)
-    widths = []
+    widths: list[Any] = []
     labels = json.loads(dataset.read_text())
     for clips in (0, 3, 1):
         for number, row in enumerate(labels["images"]):

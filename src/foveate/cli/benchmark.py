@@ -132,7 +132,8 @@ def _tiles(detectors: Sequence[Any], flags: Benchmark) -> list[UInt8Image]:
 
 def _ways(detectors: Sequence[Any], flags: Benchmark, names: tuple[str, ...]) -> list[Way]:
     """What is tried, the plainest first."""
-    runtimes = flags.runtimes or tuple(name for name in runtimes_offered() if name != _UNASKED)
+    offered = (name for name in runtimes_offered() if name != _UNASKED)
+    runtimes: tuple[str, ...] = flags.runtimes or tuple(offered)
     most = processors()
     threads = sorted({most, *(2**k for k in range(most.bit_length()) if 2**k <= most)})
     return [

@@ -23,6 +23,7 @@ from foveate.cli.scoring import (
 )
 from foveate.cli.terminal import note, show_json, show_table
 from foveate.data.formats import load_dataset
+from foveate.data.remote import Location
 from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import (
     MAX_DETECTIONS,
@@ -137,7 +138,7 @@ def _predicted(subject: str, dataset: Dataset, flags: Compare) -> Predicted:
             )
         return read_run((tiled or written)[0], dataset, flags.run.threshold)
     detector, info = flags.run.load(subject)
-    failures: dict[Path, str] = {}
+    failures: dict[Location, str] = {}
     clips = clips_for(info, flags.dataset, flags.split)
     options = flags.run.options()
     predicted = predict_dataset(detector, info, dataset, options, subject, failures, clips)

@@ -24,6 +24,7 @@ from foveate.cli.scoring import (
 from foveate.cli.terminal import note, show_json, show_table
 from foveate.data.formats import load_dataset
 from foveate.data.formats.coco_video import load_clips
+from foveate.data.remote import Location
 from foveate.errors import FoveateError, UsageError
 from foveate.evaluation import (
     MAX_DETECTIONS,
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> None:
     loaded = None if from_file else flags.run.load(flags.subject)
     dataset = load_dataset(flags.dataset, split=flags.split)
     out = OutputFolder(flags.out) if flags.out else None
-    failures: dict[Path, str] = {}
+    failures: dict[Location, str] = {}
     if loaded is None:
         predicted = [read_run(Path(flags.subject), dataset, flags.run.threshold)]
     else:

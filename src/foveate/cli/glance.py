@@ -17,6 +17,7 @@ from foveate.cli.pictures import dataset_of, pictures_of
 from foveate.cli.scoring import label_map
 from foveate.cli.terminal import note, progress, show_table
 from foveate.cli.train import require_training
+from foveate.data.remote import Location
 from foveate.data.sources import find_sources, open_source
 from foveate.errors import FoveateError, UsageError
 from foveate.inference.bundled import choices
@@ -84,6 +85,18 @@ def _fit(flags: Any) -> None:
     )
 
 
+def _local(found: Sequence[Location]) -> list[Path]:
+    """Pictures of this machine.
+
+    Raises:
+        UsageError: If some are not.
+    """
+    paths = [path for path in found if isinstance(path, Path)]
+    if len(paths) < len(found):
+        raise UsageError("a glance reads its pictures more than once: copy them to a folder first")
+    return paths
+
+
 def calibration_table(calibration: Calibration) -> Table:
     """What can be promised and the share of looking it takes: the best, and round figures."""
     best = calibration.rows[0].bound
@@ -130,7 +143,7 @@ def _own_lessons(
     from foveate.inference.glance_info import detector_hash
     from foveate.training.glance_lessons import own_lessons
 
-    paths = find_sources(flags.source) if dataset is None else pictures_of(dataset)
+    paths = _local(find_sources(flags.source)) if dataset is None else pictures_of(dataset)
     cache = flags.out.with_name(f"{flags.out.name}.found")
     identity = detector_hash(detector) + json.dumps(settings.to_dict(), sort_keys=True)
     failures: list[str] = []

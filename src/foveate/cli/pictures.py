@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from foveate.data.formats import load_dataset
 from foveate.data.formats.load import recognise
+from foveate.data.remote import Location
 from foveate.data.sources import find_sources
 from foveate.errors import FoveateError
 from foveate.structures import Dataset
@@ -28,7 +30,7 @@ def pictures_of(dataset: Dataset) -> list[Path]:
     return list(dict.fromkeys(sample.path for sample in dataset.samples))
 
 
-def named_pictures(source: str, split: str | None) -> tuple[str, list[Path]]:
+def named_pictures(source: str, split: str | None) -> tuple[str, Sequence[Location]]:
     """What a source is called, and its pictures.
 
     Raises:

@@ -13,6 +13,7 @@ from foveate.api import Failure, Options
 from foveate.cli import one_line
 from foveate.cli.terminal import note, progress
 from foveate.data.formats.coco_video import Clip, load_clips
+from foveate.data.remote import Location
 from foveate.data.sources import open_source
 from foveate.data.values import Reading
 from foveate.errors import FoveateError, UsageError
@@ -149,7 +150,7 @@ def predict_dataset(
     dataset: Dataset,
     options: Options,
     name: str,
-    failures: dict[Path, str],
+    failures: dict[Location, str],
     clips: Sequence[Clip] = (),
 ) -> Predicted:
     """Run a model over a data set's pictures, one at a time, so that each one's time is its own.

@@ -14,6 +14,7 @@ import numpy as np
 from foveate.cli.scoring import predict_dataset
 from foveate.config import write_atomically
 from foveate.data.files import read_json
+from foveate.data.remote import Location
 from foveate.errors import FoveateError
 from foveate.evaluation import SizeBins, evaluate_detections
 from foveate.inference.model_info import ModelInfo
@@ -75,7 +76,7 @@ def _try(
     plan: TilePlan,
     bins: SizeBins,
 ) -> dict[str, Any]:
-    failures: dict[Path, str] = {}
+    failures: dict[Location, str] = {}
     predicted = predict_dataset(detector, info, dataset, plan_options(plan), name, failures)
     if failures:
         raise FoveateError("a sweep needs every picture: mend or leave out those named above")

@@ -15,6 +15,7 @@ from foveate.inference.pipeline import ImageResult, OnTiles
 from foveate.structures import Detector, ImageSource
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Location)
 Done: TypeAlias = tuple[ImageSource, ImageResult]
 
 
@@ -54,13 +55,13 @@ def pictures_in_flight(detector: Detector) -> int:
 
 
 def detect_folder(
-    paths: Iterable[Location],
-    open_source: Callable[[Location], ImageSource],
+    paths: Iterable[P],
+    open_source: Callable[[P], ImageSource],
     run: Runner,
     on_failure: Callable[[Failure], None],
     in_flight: int = 1,
     on_tiles: OnTiles | None = None,
-) -> Generator[tuple[Location, ImageSource, ImageResult]]:
+) -> Generator[tuple[P, ImageSource, ImageResult]]:
     """Do pictures in turn; one that fails is reported, and the others are still done.
 
     At most `in_flight` + 1 pictures are in memory.
@@ -82,13 +83,13 @@ def detect_folder(
         if stopped.is_set():
             raise _StoppedError
 
-    def whole(path: Location) -> Done:
+    def whole(path: P) -> Done:
         source = open_source(path)
         return source, run(source, alone=False, on_tiles=unless_stopped)
 
     with ThreadPoolExecutor(in_flight, "foveate-picture") as workers:
 
-        def begin(path: Location) -> Callable[[], Done]:
+        def begin(path: P) -> Callable[[], Done]:
             if in_flight > 1:
                 return workers.submit(whole, path).result
             opened = workers.submit(open_source, path)
