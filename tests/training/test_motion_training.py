@@ -15,6 +15,7 @@ from squares import tiny, write_squares
 from foveate.cli.scoring import LEAST_SCORE, predict_dataset
 from foveate.data.formats import load_dataset
 from foveate.data.formats.coco_video import load_clips
+from foveate.data.remote import Location
 from foveate.errors import UsageError
 from foveate.export import export_run, load_run
 from foveate.inference.clips import labelled_sources
@@ -82,7 +83,7 @@ def test_evaluation_by_the_runtime_sees_the_motion_of_clips(moving: Path, tmp_pa
     detector = OnnxDetector(export_run(run, tmp_path / "model.onnx", half=False))
     dataset, clips = load_dataset(moving, split="val"), load_clips(moving, "val")
     options = Options(threshold=LEAST_SCORE)
-    failures: dict[Path, str] = {}
+    failures: dict[Location, str] = {}
     shown = predict_dataset(detector, detector.info, dataset, options, "tiled", failures, clips)
     still = predict_dataset(detector, detector.info, dataset, options, "tiled", failures)
     assert not failures

@@ -7,9 +7,10 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,8 @@ _REDUCED_SIDE = 3072
 """Of an annotated picture that is too large to be sure to fit into memory."""
 
 
-class Drawing(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Drawing:
     """Draws what the folder of a run would hold of a picture.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from foveate.structures import ImageSource, UInt8Image
 from foveate.tiling import plan_pyramid
 from foveate.tiling.crop import canvas_size, show_tile
 
+P = TypeVar("P")
+
 
 def calibration_tiles(
-    paths: Sequence[Path],
-    opened: Callable[[Path], ImageSource],
+    paths: Sequence[P],
+    opened: Callable[[P], ImageSource],
     settings: RunSettings,
     count: int,
     on_failure: Callable[[str], None] | None = None,
