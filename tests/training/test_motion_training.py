@@ -17,7 +17,7 @@ from foveate.data.formats import load_dataset
 from foveate.data.formats.coco_video import load_clips
 from foveate.data.remote import Location
 from foveate.errors import UsageError
-from foveate.export import export_run, load_run
+from foveate.export.onnx import export_run, load_run
 from foveate.inference.clips import labelled_sources
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.pipeline import detect_image

@@ -11,7 +11,7 @@ import torch
 from squares import tiny, write_squares
 
 from foveate.errors import FoveateError, UsageError
-from foveate.export import export_run, load_run
+from foveate.export.onnx import export_run, load_run
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.training.checkpoint import CHECKPOINT, part, read_checkpoint
 from foveate.training.ema import MovingAverage

@@ -11,7 +11,7 @@ import pytest
 
 from foveate.data.formats import load_dataset
 from foveate.errors import UsageError
-from foveate.export import load_run
+from foveate.export.onnx import load_run
 from foveate.models.anchors import parse_anchors
 from foveate.structures import Annotations, Dataset, Sample
 from foveate.training.anchors import fit_levels, network_sizes, resolve_anchors

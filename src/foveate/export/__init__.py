@@ -1,5 +1,4 @@
-"""From a trained model to the one file the runtime needs."""
+"""From a trained model to the one file the runtime needs.
 
-from foveate.export.onnx import export_run, load_run
-
-__all__ = ["export_run", "load_run"]
+Nothing is imported here: `foveate.export.quantise` needs no torch, the others do.
+"""
