@@ -162,6 +162,7 @@ def test_inceptions_unused_stages_are_not_built() -> None:
     assert sizes[0] < sizes[1] / 2
 
 
+@pytest.mark.xdist_group("ssd exported")  # once
 @pytest.mark.parametrize("sides", [(32, 32), (64, 96), (544, 288)])
 def test_exported_maps_of_one_cell_are_of_one_cell_only_there(
     exported: InferenceSession, sides: tuple[int, int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ from foveate.inference.foreign.classes import parse_class_names
 from foveate.inference.onnx_session import processors, runtimes_offered
 from foveate.inference.settings import Options, run_settings
 from foveate.inference.tuning import Choice, forget, remember
-from foveate.reports.tables import Table
+from foveate.reports.tables import Table, counted
 from foveate.structures import UInt8Image
 
 _TILES = 8
@@ -34,6 +35,8 @@ _ROUNDS = 2
 """Times that each way is measured, all in turn; the faster counts."""
 _NEARLY = 0.97
 """Of the most tiles a second: the plainest way that reaches it is chosen."""
+_BUSY = 0.5
+"""Of the processors: more than this taken by others, and the figures cannot be relied on."""
 _UNASKED = "tensorrt"
 """Builds an engine for minutes before its first tile, so it is tried if it is named."""
 
@@ -86,6 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     detectors = [known(name) for name in (flags.model, *flags.also)]
     tiles = _tiles(detectors, flags)
     ways = _ways(detectors, flags, names)
+    busy = _load()
     costs = _measured(ways, tiles, flags.seconds)
     chosen = {path: chosen_way(costs, path) for path in dict.fromkeys(way.path for way in costs)}
     kept = [remember(path, _choice(way, costs[way])) for path, way in chosen.items()]
@@ -94,6 +98,16 @@ def main(arguments: Sequence[str]) -> None:
         return
     show_table(ways_table(costs, list(chosen.values()), tiles[0]))
     _tell(flags.model, costs, chosen)
+    if busy > _BUSY * processors():
+        note(
+            f"other work kept {busy:.1f} processors busy meanwhile: measure again when there is "
+            "none, for it decides what is best"
+        )
+
+
+def _load() -> float:
+    """Processors that other work keeps busy, over the last minute; 0 where that is not known."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def _tiles(detectors: Sequence[Any], flags: Benchmark) -> list[UInt8Image]:
@@ -213,7 +227,7 @@ def _tell(model: str, costs: dict[Way, Cost], chosen: dict[Path, Way]) -> None:
     """What is remembered, and which file is the fastest."""
     for path, way in chosen.items():
         note(
-            f"{path.name} from now on: {way.runtime}, {way.threads} threads, batches of "
+            f"{path.name} from now on: {way.runtime}, {counted(way.threads, 'thread')}, batches of "
             f"{way.batch_size}, unless --threads or --runtime is given"
         )
     note(f"'foveate benchmark {model} --forget' drops it")
