@@ -26,7 +26,8 @@ from foveate.inference.folder import Runner
 from foveate.inference.layers import LayeredSource, SourceView
 from foveate.inference.pipeline import ImageResult
 from foveate.structures import BoolArray, Detections, FloatArray, IntArray, Tile, UInt8Image
-from foveate.structures.boxes import box_iou
+from foveate.structures.box_index import BoxIndex
+from foveate.structures.boxes import paired_iou
 from foveate.tiling import shown_pixels
 from foveate.tiling.fitted import cheaper, fitted_tiles
 from foveate.tiling.select import by_scale
@@ -134,8 +135,9 @@ class MotionGate:
         differs = (cv2.absdiff(seen.grey, grey) > self.config.levels).astype(np.float32)
         rows, columns = seen.frame.shape
         right, below = columns * _CELL - grey.shape[1], rows * _CELL - grey.shape[0]
-        whole = np.pad(differs, ((0, below), (0, right)))
-        counts = whole.reshape(rows, _CELL, columns, _CELL).sum(axis=(1, 3))
+        whole = cv2.copyMakeBorder(differs, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
+        # Averages of ones and zeros over 16 x 16 are exact.
+        counts = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA) * _CELL**2
         # A small thing may lie on the corner of four cells.
         four = np.pad(counts, ((0, 1), (0, 1)))
         four = four[:-1, :-1] + four[1:, :-1] + four[:-1, 1:] + four[1:, 1:]
@@ -175,9 +177,8 @@ class _Seen:
     def renew(self, cells: BoolArray, grey: GreyImage, frame: int) -> None:
         """Some cells are looked at now."""
         self.frame[cells] = frame
-        pixels = np.repeat(np.repeat(cells, _CELL, axis=0), _CELL, axis=1)
-        pixels = pixels[: grey.shape[0], : grey.shape[1]]
-        self.grey = np.where(pixels, grey, self.grey)
+        pixels = np.repeat(np.repeat(cells.astype(np.uint8), _CELL, axis=0), _CELL, axis=1)
+        cv2.copyTo(grey, pixels[: grey.shape[0], : grey.shape[1]], self.grey)
 
 
 class _GatedSource(SourceView):
@@ -228,5 +229,8 @@ def _lies_in(found: Detections, cells: BoolArray) -> BoolArray:
 
 def _overlapped(some: Detections, others: Detections) -> BoolArray:
     """Which of some boxes are, by class and overlap, of an object among the others."""
-    alike = some.labels[:, None] == others.labels[None]
-    return np.asarray(((box_iou(some.boxes, others.boxes) >= _SAME) & alike).any(axis=1))
+    taken = np.zeros(len(some), bool)
+    for i, j in BoxIndex(others.boxes, others.labels).query(some.boxes, some.labels):
+        enough = paired_iou(np.take(some.boxes, i, axis=0), np.take(others.boxes, j, axis=0))
+        taken[i[enough >= _SAME]] = True
+    return taken

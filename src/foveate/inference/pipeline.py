@@ -10,6 +10,7 @@ mode, for one).
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -234,11 +235,14 @@ def look_at(
 
 
 def _by_canvas(tiles: Sequence[Tile], multiple: int) -> dict[tuple[int, int], list[Tile]]:
-    """Tiles by the width and height that each is shown on, in their order."""
+    """Tiles by the width and height that each is shown on, in their order; the largest first.
+
+    So no thread begins the largest when the others have nothing left to do.
+    """
     groups: dict[tuple[int, int], list[Tile]] = {}
     for tile in tiles:
         groups.setdefault(canvas_size([tile], multiple), []).append(tile)
-    return groups
+    return dict(sorted(groups.items(), key=lambda group: -math.prod(group[0])))
 
 
 class _Packer:
