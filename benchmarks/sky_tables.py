@@ -1,4 +1,4 @@
-"""Tables of what `benchmarks/sky_motion.py` measured, in Markdown."""
+"""Tables of what `sky_motion.py` and `sky_bundled.py` measured, in Markdown."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ WORDS = {
 """Each mode."""
 
 
+WORDED = {"AP": "AP", "AP50": "AP50", "AP_small": "AP small", "AR_small": "recall small"}
+"""Figures of the bundled models."""
 DEFAULT_START = "sky-ir-difference"
 """What other ways to begin are compared with."""
 
@@ -54,6 +56,19 @@ def starts_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
         one = {"showing": judged["showing"], "minus_none": judged["minus_default"]}
         rows.append([{"zero": "as zero"}.get(name.split("-")[-1], "at random"), *_row(report, one)])
     return head, rows
+
+
+def bundled_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
+    """`sky` and `sky-motion` on each file of clips."""
+    head = ["clips", "frames", "figure", "sky", "sky-motion", "difference"]
+    cameras = {"sky-visible-val": "fixed camera", "sky-visible-moving": "moving camera"}
+    return head, [
+        [cameras[name], str(told["pictures"]), WORDED[one["metric"]],
+         *(f"{one[side]:.3f}" for side in "ab"),
+         difference([[one["delta"][end] for end in ("value", "low", "high")]])]
+        for name, told in report["clips"].items()
+        for one in told["differences"] if one["metric"] in WORDED
+    ]  # fmt: skip
 
 
 def _names(trained: str) -> list[str]:

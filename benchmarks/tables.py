@@ -344,6 +344,7 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "sky-motion": clips(sky_tables.fixed_table, "fixed", "sky-motion-cpu.json"),
     "sky-starts": clips(sky_tables.starts_table, "starts", "sky-motion-cpu.json"),
     "sky-moving": clips(sky_tables.moving_table, "moving", "sky-motion-cpu.json"),
+    "sky-bundled": clips(sky_tables.bundled_table, "clips", "sky-bundled.json"),
     "speed": headline(headline_tables.speed_table),
     "speed-brief": headline(headline_tables.brief_speed_table),
     "speed-glances": headline(headline_tables.glance_table),

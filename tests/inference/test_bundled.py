@@ -80,8 +80,10 @@ def test_an_unknown_name(shelf: Path) -> None:
 @pytest.mark.parametrize("name", bundled.bundled_names())
 def test_a_bundled_model_gives_the_same_whatever_batch_and_threads(name: str) -> None:
     path = bundled.bundled_path(name)
-    assert OnnxDetector(path).info.name == name
-    image = np.random.default_rng(0).integers(0, 255, (250, 300, 3), dtype=np.uint8)
+    info = OnnxDetector(path).info
+    assert info.name == name
+    shape = (250, 300, info.channels)
+    image = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     found = []
     for threads, batch_size in ((1, 1), (2, 1), (2, 3)):
         detector = OnnxDetector(path, threads)
