@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.data.images import ArraySource
 from foveate.errors import FoveateError, UsageError
 from foveate.inference import bundled
+from foveate.inference.layers import LayeredSource
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.pipeline import detect_image
 from foveate.inference.settings import Options, run_settings
@@ -89,7 +89,7 @@ def test_a_bundled_model_gives_the_same_whatever_batch_and_threads(name: str) ->
         detector = OnnxDetector(path, threads)
         settings = run_settings(detector, Options(tile=128, scale=1.0))
         result = detect_image(
-            ArraySource("noise", image),
+            LayeredSource("noise", image),
             detector,
             settings.plan,
             settings.merge,
