@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sky_data import frames
 
 from foveate.config import write_atomically
 from foveate.data.images import load_image
+from foveate.data.video import VideoReader
 from foveate.structures import FloatArray, IntArray, Sample, UInt8Image
 
 QUALITY = 95
@@ -87,7 +87,8 @@ def _of_clip(
     chosen = _spread(images, count)
     others = _spread(images, OTHERS)
     wanted = {one["frame_index"]: one for one in (*chosen, *others)}
-    pixels = dict(frames(file, set(wanted)))
+    with VideoReader(str(file)) as video:
+        pixels = {one.index: one.image[..., ::-1] for one in video if one.index in wanted}
     regions = {index: _regions(boxes[one["id"]]) for index, one in wanted.items()}
     for image in chosen:
         index = image["frame_index"]
