@@ -131,6 +131,21 @@ def test_a_glance_is_of_one_detector(
         run_settings(named, Options(select="tiles=3", glance=glance))
 
 
+def test_a_glance_of_a_file_of_floats_serves_the_int8_file_made_from_it(
+    make_glance: Make, make_model: Callable[..., Path], blob: OnnxDetector
+) -> None:
+    made = {"ranges": "minmax", "weight_bits": 8, "calibration": "few", "pictures": 1, "tiles": 1}
+    glance = OnnxGlance(make_glance())
+
+    def int8(source: str) -> OnnxDetector:
+        quantisation = {**made, "source_sha256": source}
+        return OnnxDetector(make_model("int8.onnx", quantisation=quantisation), threads=1)
+
+    glance.require_detector(int8(detector_hash(blob)), glance.info.class_names)
+    with pytest.raises(FoveateError, match="fitted for another detector"):
+        glance.require_detector(int8("0" * 64), glance.info.class_names)
+
+
 def test_a_detector_is_known_by_its_file_however_it_is_run(blob: OnnxDetector) -> None:
     assert detector_hash(FlippedDetector(blob)) == detector_hash(blob)
     assert detector_hash(lambda images: []) != detector_hash(blob)

@@ -153,7 +153,7 @@ class OnnxGlance:
         return self.info.calibration
 
     def require_detector(self, detector: Detector, class_names: Sequence[str]) -> None:
-        """See that it was fitted for a detector.
+        """See that it was fitted for a detector, or for the one of floats that it was made from.
 
         Raises:
             FoveateError: If it was for other classes or another file.
@@ -164,7 +164,9 @@ class OnnxGlance:
                 f"{self.path} was fitted for a detector of {names or 'unnamed classes'}, and this "
                 f"one finds {', '.join(class_names) or 'unnamed classes'}: fit a glance for it"
             )
-        if detector_hash(detector) != self.info.detector_hash:
+        quantisation = getattr(getattr(detector, "info", None), "quantisation", None)
+        floats = None if quantisation is None else quantisation.source_sha256
+        if self.info.detector_hash not in (floats, detector_hash(detector)):
             raise FoveateError(
                 f"{self.path} was fitted for another detector, {self.info.detector} of another "
                 "file: fit a glance for this one ('foveate glance fit')"
