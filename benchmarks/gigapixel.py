@@ -45,6 +45,8 @@ from foveate.structures import Detections, TiledDetections
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED, BLOCK, STILLS, EMPTY = 0, 512, 4, 3
+START, SPREAD = 1, 1.5
+"""Seconds that a process takes to begin; of 2, killed runs would do all the work between them."""
 POLL = 0.02
 """Seconds between two looks at a process."""
 GROUND = 90
@@ -155,7 +157,9 @@ def killed_again_and_again(
     """
     rng, kills = random.Random(SEED), []
     for _ in range(args.kills):
-        ended = detect(args, raster, out, rng.uniform(0, 2 * whole.seconds / (args.kills + 1)) + 1)
+        ended = detect(
+            args, raster, out, rng.uniform(0, SPREAD * whole.seconds / args.kills) + START
+        )
         kills.append(
             {
                 "seconds": round(ended.seconds, 2),

@@ -10,6 +10,7 @@ from article_tables import Rows
 
 ALL, SELECTIVE, PEER = "foveate, all tiles", "foveate, selective", "SAHI"
 BRIEF = (PEER, "supervision", ALL, SELECTIVE, "foveate, int8, selective")
+PAIRS = {SELECTIVE: ALL, "foveate, int8, selective": "foveate, int8, all tiles"}
 RASTER = "raster"
 WORDS = {
     "aerial": "aerial",
@@ -42,40 +43,37 @@ def speed_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
 
 
 def brief_speed_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
-    """The same for what the README speaks of."""
-    head = ["pictures", "system", "AP small", "tiles / picture", "s / picture",
-            f"times as fast as {PEER}", "memory"]  # fmt: skip
+    """For the README: how many times as fast as the first peer, and AP of small objects."""
     rows = []
     for name, part in _parts(report):
         peer = _row(part, PEER)
-        rows += [
+        told = [_row(part, system) for system in BRIEF]
+        rows.append(
             [
-                WORDS[name], row["system"], f"{row['AP_small']:.3f}",
-                f"{row['tiles_per_picture']:.1f}", f"{row['seconds']:.3f}", _times(peer, row),
-                f"{row['megabytes']:,.0f} MB",
+                WORDS[name],
+                *(f"{_times(peer, row)} ({row['AP_small']:.3f})" if row else "-" for row in told),
             ]
-            for row in part["rows"]
-            if row["system"] in BRIEF
-        ]  # fmt: skip
-    return head, rows
+        )
+    return ["pictures", *BRIEF], rows
 
 
 def glance_table(report: Mapping[str, Any]) -> tuple[list[str], Rows]:
     """What was asked of each glance, what fitting it took, and what it saved and cost."""
-    head = ["pictures", "system", "asked", "held out to calibrate", "fitted in", "tiles looked at",
-            "time of all tiles"]  # fmt: skip
+    head = ["pictures", "system", "asked", "kept of those held out", "held out to calibrate",
+            "fitted in", "pixels looked at", "time of all tiles"]  # fmt: skip
     rows = []
     for name, part in report["parts"].items():
-        for system, glance in part["glances"].items():
-            own = _row(part, system)
-            whole = _row(part, system.replace(SELECTIVE.partition(", ")[2], "all tiles"))
-            kept = ["-", "-"]
+        glance = part["glance"]
+        held = f"{glance['held_out']} {glance['by']}s"
+        told = [glance["select"], f"{glance['kept']:.1%}", held, f"{glance['fit_seconds']:.0f} s"]
+        for selective, all_tiles in PAIRS.items():
+            own, whole = _row(part, selective), _row(part, all_tiles)
             if own and whole:
-                kept = [f"{_tiles(own) / _tiles(whole):.1%}",
-                        f"{own['seconds'] / whole['seconds']:.2f}"]  # fmt: skip
-            held = f"{glance['held_out']} {glance['by']}s"
-            told = [glance["select"], held, f"{glance['fit_seconds']:.0f} s"]
-            rows.append([WORDS[name], system, *told, *kept])
+                looked = "-"
+                if own.get("network_pixels"):
+                    looked = f"{own['network_pixels'] / whole['network_pixels']:.1%}"
+                time = f"{own['seconds'] / whole['seconds']:.2f}"
+                rows.append([WORDS[name], selective, *told, looked, time])
     return head, rows
 
 
@@ -130,10 +128,6 @@ def _row(part: Mapping[str, Any], system: str) -> Mapping[str, Any] | None:
     """The last of a system: of rasters the largest."""
     found = [row for row in part["rows"] if row["system"] == system and "failed" not in row]
     return found[-1] if found else None
-
-
-def _tiles(row: Mapping[str, Any]) -> float:
-    return float(row.get("tiles_per_picture", row.get("tiles", 0)))
 
 
 def _points(apart: list[float | None] | None) -> list[str]:

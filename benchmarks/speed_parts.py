@@ -89,6 +89,7 @@ class Part:
         test: COCO file of those held out.
         by: What of the former is held out as one to calibrate it: `picture` or `folder`.
         grouped: Whether the latter are drawn by folders for the intervals.
+        one_class: Whether classes are not told apart when it is scored.
     """
 
     model: str
@@ -97,6 +98,7 @@ class Part:
     test: Path
     by: str = "picture"
     grouped: bool = False
+    one_class: bool = False
 
     def groups(self, dataset: Dataset) -> dict[int, Hashable] | None:
         """What is drawn as a whole for the intervals; None draws each picture by itself."""
@@ -122,7 +124,7 @@ def sky(data: Path, work: Path, scale: SpeedScale) -> Part:
 
     train, test = (canvases(*one) for one in zip(("train", "val"), scale.canvases, strict=True))
     about = "real sky, {} x {}, one frame of a clip in each".format(*scale.canvas)
-    return Part("sky", about, train, test, by="folder", grouped=True)
+    return Part("sky", about, train, test, by="folder", grouped=True, one_class=True)
 
 
 def pitch(_: Path, work: Path, scale: SpeedScale) -> Part:

@@ -25,7 +25,6 @@ ALL, SELECTIVE = "foveate, all tiles", "foveate, selective"
 INT8, BOTH = "foveate, int8, all tiles", "foveate, int8, selective"
 PEERS: dict[str, dict[str, Any]] = {
     "SAHI": {"system": "sahi", "merge": ["GREEDYNMM", "IOS"]},
-    "SAHI, NMS": {"system": "sahi", "merge": ["NMS", "IOU"]},
     "supervision": {"system": "supervision", "batch": 1},
     "supervision, batches of 4": {"system": "supervision", "batch": 4},
 }

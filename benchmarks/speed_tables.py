@@ -49,6 +49,38 @@ def cluster_table(report: dict[str, Any]) -> str:
     )
 
 
+def gigapixel_table(report: dict[str, Any]) -> str:
+    """One raster without a kill and with many: time, memory, and whether the results are alike."""
+    raster, kills = report["raster"], report["kills"]
+    same = "the same, byte for byte" if all(report["identical"].values()) else "others"
+    size = f"{raster['width']:,} x {raster['height']:,}"
+    most = max(*(kill["megabytes"] for kill in kills), report["megabytes_of_the_last"])
+    together = sum(kill["seconds"] for kill in kills)
+    boxes = f"{report['boxes']:,}"
+    return markdown(
+        ["raster", "run", "boxes", "time", "peak memory, all of the process", "files"],
+        [
+            [size, "at once", boxes, f"{report['seconds']:.0f} s",
+             f"{report['megabytes']:,.0f} MB", "-"],
+            [size, f"killed {report['killed_in_fact']} times", boxes,
+             f"{together:.0f} s, and the last run", f"{most:,.0f} MB", same],
+        ],
+    )  # fmt: skip
+
+
+def front_table(report: dict[str, Any]) -> str:
+    """Merging boxes as they come, row of tiles by row of tiles, beside all at once."""
+    return markdown(
+        ["merge", "boxes", "as they come", "all at once", "most held", "results"],
+        [
+            [row["merge"], f"{row['boxes']:,}", f"{row['seconds']:.2f} s",
+             f"{row['seconds_at_once']:.2f} s", f"{row['most_held']:,}",
+             "the same" if row["identical"] else "others"]
+            for row in report["merges"]
+        ],
+    )  # fmt: skip
+
+
 def merge_table(report: dict[str, Any]) -> str:
     """Seconds of every merge by the number of boxes, and the most memory it took."""
     counts = sorted({row["boxes"] for row in report["rows"]})

@@ -20,6 +20,7 @@ import numpy as np
 import foveate
 from foveate.inference.profile import Profile
 from foveate.structures import Detections, FloatArray
+from foveate.tiling import shown_pixels
 
 
 class Done(NamedTuple):
@@ -28,10 +29,12 @@ class Done(NamedTuple):
     Attributes:
         found: What is there.
         tiles: That were looked at.
+        pixels: Of the network, that they showed it; None of a raster.
     """
 
     found: Detections
     tiles: int
+    pixels: int | None
 
 
 def pictures(
@@ -39,7 +42,7 @@ def pictures(
 ) -> Iterable[Done]:
     """Detect in a folder's pictures."""
     for result in foveate.detect_all(paths, detector, profile=profile, **options):
-        yield Done(result.detections, len(result.tiles))
+        yield Done(result.detections, len(result.tiles), shown_pixels(result.tiles))
 
 
 def rasters(
@@ -49,7 +52,7 @@ def rasters(
     for path in paths:
         with tempfile.TemporaryDirectory() as out:
             result = foveate.detect_raster(path, detector, out, profile=profile, **options)
-            yield Done(result.whole.detections, result.found.counts.looked)
+            yield Done(result.whole.detections, result.found.counts.looked, None)
 
 
 def rows(found: Detections) -> list[list[float]]:
@@ -76,6 +79,7 @@ def main() -> None:
             "seconds": time.perf_counter() - began,
             "cpu_seconds": time.process_time() - cpu,
             "tiles": sum(one.tiles for one in done),
+            "pixels": None if job["raster"] else sum(one.pixels or 0 for one in done),
             "boxes": sum(len(one.found) for one in done),
             "stages": {name: round(took, 4) for name, took in profile.busy.items() if took},
         }

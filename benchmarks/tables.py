@@ -368,6 +368,8 @@ TABLES: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "raster": (speed_tables.raster_table, "pipeline.json"),
     "start": (speed_tables.start_table, "start.json"),
     "cluster": (speed_tables.cluster_table, "cluster.json"),
+    "gigapixel": (speed_tables.gigapixel_table, "gigapixel.json"),
+    "front": (speed_tables.front_table, "gigapixel.json"),
     "training": (speed_tables.training_table, "training.json"),
     "video": (speed_tables.video_table, "video.json"),
     "precision": (speed_tables.precision_table, "precision.json"),

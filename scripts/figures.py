@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -73,12 +74,18 @@ def memory_figure() -> str:
     return standalone(lines, Axis("frames done", low=0), Axis("MB in memory", low=0))
 
 
-def speed_figure() -> str:
-    """AP of small objects against seconds a picture, a panel a set of pictures; empty so far."""
+def speed_figure(only: Sequence[str] = ()) -> str:
+    """AP of small objects against seconds a picture, a panel a set of pictures.
+
+    Args:
+        only: Names of some sets; none gives all.
+    """
     path = RESULTS / "speed.json"
     report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"parts": {}}
     panels = []
-    for part in report["parts"].values():
+    for name, part in report["parts"].items():
+        if only and name not in only:
+            continue
         points = [
             Point(row["system"], row["seconds"], row["AP_small"], tone=_tone(row["system"]))
             for row in part["rows"]

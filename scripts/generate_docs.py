@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from figures import focal_figure, memory_figure, scale_figure, speed_figure
@@ -280,6 +281,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "figures/focal-loss.svg": focal_figure,
     "figures/scale.svg": scale_figure,
     "figures/speed.svg": speed_figure,
+    "figures/speed-brief.svg": partial(speed_figure, ("sky", "pitch")),
     "figures/video-memory.svg": memory_figure,
 }
 

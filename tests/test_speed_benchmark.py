@@ -183,18 +183,19 @@ def row(system: str, seconds: float, tiles: float, **more: Any) -> dict[str, Any
 def report() -> dict[str, Any]:
     rows = [
         row("SAHI", 2.0, 28, way="tile by tile"),
-        row("foveate, all tiles", 1.0, 28, stages={"network": 0.9}),
-        row("foveate, selective", 0.25, 2.8),
+        row("foveate, all tiles", 1.0, 28, stages={"network": 0.9}, network_pixels=500),
+        row("foveate, selective", 0.25, 2.8, network_pixels=50),
     ]
-    glance = {"select": "recall=0.9", "held_out": 30, "by": "folder", "fit_seconds": 41.0}
+    glance = {"select": "recall=0.9", "kept": 0.98, "looked": 0.1, "held_out": 30, "by": "folder",
+              "fit_seconds": 41.0}  # fmt: skip
     sky = {
         "about": "sky", "model": "sky", "pictures": 8, "rows": rows,
-        "glances": {"foveate, selective": glance},
+        "glance": glance,
         "differences": {"foveate, selective": {"AP_small": [-0.004, -0.01, 0.002]}},
     }  # fmt: skip
     failed = {"system": "SAHI", "width": 1000, "height": 900, "failed": "ended by signal 9"}
     return {"provenance": PROVENANCE, "parts": {
-        "sky": sky, "raster": {"rows": [failed], "glances": {}, "about": "a", "model": "aerial"},
+        "sky": sky, "raster": {"rows": [failed], "glance": glance, "about": "a", "model": "aerial"},
     }}  # fmt: skip
 
 
@@ -203,8 +204,8 @@ def test_tables_say_what_was_measured(tmp_path: Path) -> None:
     said = {name: tables.table(name, tmp_path) for name in tables.TABLES if "speed" in name}
     line = "| 0.400 | 0.500 | -0.40 | -1.00 to +0.20 | 0.600 | 2.8 | 0.250 | 8.00 |"
     assert f"| foveate, selective {line}" in said["speed"]
-    assert "| foveate, all tiles | 0.500 | 28.0 | 1.000 | 2.00 |" in said["speed-brief"]
-    assert "| recall=0.9 | 30 folders | 41 s | 10.0% | 0.25 |" in said["speed-glances"]
+    assert "| sky, sparse | 1.00 (0.500) | - | 2.00 (0.500) | 8.00 (0.500) | - |" in said["speed-brief"]
+    assert "| recall=0.9 | 98.0% | 30 folders | 41 s | 10.0% | 0.25 |" in said["speed-glances"]
     assert "| 900.0 |" in said["speed-stages"]
     assert "| tile by tile |" in said["speed-ways"]
     assert "| 1,000 x 900 | SAHI | ended by signal 9 |" in said["speed-raster"]

@@ -81,8 +81,12 @@ def _fit(flags: Any) -> None:
     note(
         f"done: {flags.out}, {flags.out.stat().st_size / 1e3:.0f} KB, from {fitted.pictures} "
         f"pictures; now 'foveate detect SOURCE --model {flags.model} --glance {flags.out} "
-        "--select recall=...'"
+        f"--select {_advised(fitted.calibration)}'"
     )
+
+
+def _advised(calibration: Calibration) -> str:
+    return "tiles=..." if calibration.worthwhile is None else calibration.worthwhile.select
 
 
 def _local(found: Sequence[Location]) -> list[Path]:
@@ -99,6 +103,8 @@ def _local(found: Sequence[Location]) -> list[Path]:
 
 def calibration_table(calibration: Calibration) -> Table:
     """What can be promised and the share of looking it takes: the best, and round figures."""
+    from foveate.inference.glance_info import recall_in_words
+
     best = calibration.rows[0].bound
     chosen = {
         max(row.threshold for row in calibration.rows if row.bound >= least)
@@ -116,6 +122,11 @@ def calibration_table(calibration: Calibration) -> Table:
         f"{calibration.empty} without; the promise holds with {calibration.level:.0%} certainty, "
         f"for the mean over {unit}s of the share of objects kept."
     )
+    if (worthwhile := calibration.worthwhile) is not None:
+        told += (
+            f" Beyond {recall_in_words(worthwhile.bound)} a point of recall takes over four points "
+            "of looking."
+        )
     columns = (
         "recall promised",
         f"kept, mean of {unit}s",

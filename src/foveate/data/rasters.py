@@ -45,6 +45,8 @@ MAX_PIXELS = 100_000_000_000
 
 _CACHE = 128 << 20
 """Bytes of decoded blocks: a row of tiles of a raster in strips, 70,000 pixels wide."""
+_CACHE_TILED = 32 << 20
+"""The same of a tiled GeoTIFF, of which only the blocks of neighbouring tiles are worth keeping."""
 _SAMPLES = 8
 """Windows along each side that values are sampled in."""
 _SAMPLE_SIDE = 256
@@ -93,6 +95,8 @@ class RasterSource:
         else:
             local = path
         self._file = _open(path, local)
+        tiled = self._file.driver == "GTiff" and self._file.profile.get("tiled", False)
+        self._cache = _CACHE_TILED if tiled else _CACHE
         self.name = path.name
         self.width, self.height = int(self._file.width), int(self._file.height)
         if self.width * self.height > MAX_PIXELS:
@@ -113,7 +117,7 @@ class RasterSource:
     def read(self, tile: Tile) -> UInt8Image | None:
         """The tile's region, as `ImageSource` says; reduced where it is shown smaller."""
         shape = min(tile.height, tile.out_height), min(tile.width, tile.out_width)
-        with self._lock, _gdal():
+        with self._lock, _gdal(self._cache):
             values = self._values(tile.box, shape)
             valid = self._valid(values, tile.box, shape)
         if valid is None:
@@ -293,7 +297,7 @@ class RasterSource:
             for x in _spread(self.width):
                 box = x, y, min(x + _SAMPLE_SIDE, self.width), min(y + _SAMPLE_SIDE, self.height)
                 shape = box[3] - y, box[2] - x
-                with self._lock, _gdal():
+                with self._lock, _gdal(self._cache):
                     values = self._values(box, shape)
                     valid = self._valid(values, box, shape)
                 pixels = values.reshape(len(values), -1).T
@@ -322,11 +326,11 @@ def _rasterio(asked: str = "a raster") -> Any:
 
 
 @contextmanager
-def _gdal() -> Iterator[None]:
+def _gdal(cache: int = _CACHE) -> Iterator[None]:
     """GDAL with a bounded cache, its complaints left to this module."""
     # Without a handler, Python would print what rasterio logs; errors reach the user as such.
     logging.getLogger("rasterio").addHandler(_SILENT)
-    with _rasterio().Env(GDAL_CACHEMAX=_CACHE):
+    with _rasterio().Env(GDAL_CACHEMAX=cache):
         yield
 
 

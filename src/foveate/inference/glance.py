@@ -22,6 +22,7 @@ from foveate.inference.glance_info import (
     Calibration,
     detector_hash,
     read_glance_info,
+    recall_in_words,
 )
 from foveate.inference.onnx_session import OnnxSessions
 from foveate.structures import Detector, FloatArray, ImageSource, UInt8Image
@@ -67,7 +68,12 @@ class OnnxGlance:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path, self.info = path, read_glance_info(path)
+        self._threads = threads
         self._sessions = OnnxSessions(path, threads)
+
+    def rest(self) -> None:
+        """Let go of the memory that looking took; it is taken again when it is needed."""
+        self._sessions = OnnxSessions(self.path, self._threads)
 
     @cached_property
     def hash(self) -> str:
@@ -119,9 +125,9 @@ class OnnxGlance:
         more = pictures_needed(recall, calibration.level) - calibration.units
         whats = f"{calibration.unit}s with objects"
         if more > 0:
-            hint = f"hold out about {more} more {whats}, or ask for at most {_floor(best)}"
+            hint = f"hold out about {more} more {whats}, or ask for at most {recall_in_words(best)}"
         else:
-            hint = f"fit it on more pictures, or ask for at most {_floor(best)}"
+            hint = f"fit it on more pictures, or ask for at most {recall_in_words(best)}"
         raise FoveateError(
             f"{self.path} cannot promise a recall of {recall:g}: {calibration.units} {whats} "
             f"were held out to calibrate it; {hint}"
@@ -235,7 +241,3 @@ def _paste(presence: FloatArray, block: _Block, found: FloatArray) -> None:
 def _batched(items: Iterator[T], count: int) -> Iterator[list[T]]:
     while batch := list(islice(items, count)):
         yield batch
-
-
-def _floor(recall: float) -> str:
-    return f"{math.floor(recall * 1000) / 1000:g}"

@@ -8,6 +8,7 @@ lie.
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,10 @@ MULTIPLE = 8
 """Of the sides of what the network is shown, reduced pixels."""
 
 
+_WORTH = 4.0
+"""Looking that as much recall is worth [D]."""
+
+
 class HeldAt(Config):
     """What one threshold did on the held-out pictures.
 
@@ -42,6 +47,11 @@ class HeldAt(Config):
     kept: float
     mean: float
     bound: float
+
+    @property
+    def select(self) -> str:
+        """What asks for its recall, such as ``recall=0.857``."""
+        return f"recall={recall_in_words(self.bound)}"
 
 
 class Calibration(Config):
@@ -62,6 +72,15 @@ class Calibration(Config):
     empty: int = Field(ge=0)
     objects: int = Field(ge=0)
     rows: tuple[HeldAt, ...]
+
+    @property
+    def worthwhile(self) -> HeldAt | None:
+        """The row beyond which a point more of `mean` costs over four of `looked`.
+
+        None if nothing can be promised.
+        """
+        promised = (row for row in self.rows if row.bound > 0)
+        return max(promised, key=lambda row: _WORTH * row.mean - row.looked, default=None)
 
 
 class GlanceInfo(Config):
@@ -109,6 +128,11 @@ class GlanceInfo(Config):
     def cell(self) -> int:
         """Picture pixels a cell of the map."""
         return self.reduction * STRIDE
+
+
+def recall_in_words(recall: float) -> str:
+    """To three digits, and no more than it is."""
+    return f"{math.floor(recall * 1000) / 1000:g}"
 
 
 def read_glance_info(path: Path) -> GlanceInfo:

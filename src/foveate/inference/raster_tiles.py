@@ -89,6 +89,7 @@ def raster_tiles(
             )
     view = SelectedSource(source, *settings.selection, settings.plan, profile)
     chosen = view.choose(plan, multiple)
+    settings.selection.glance.rest()
     return every._replace(
         tiles=_from_top(chosen),
         expected_miss=view.expected_miss(chosen),
