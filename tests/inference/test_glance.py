@@ -9,7 +9,12 @@ from foveate.errors import FoveateError, UsageError
 from foveate.inference import glance as module
 from foveate.inference.flips import FlippedDetector
 from foveate.inference.glance import OnnxGlance
-from foveate.inference.glance_info import detector_hash, read_glance_info
+from foveate.inference.glance_info import (
+    Calibration,
+    HeldAt,
+    detector_hash,
+    read_glance_info,
+)
 from foveate.inference.onnx_detector import OnnxDetector
 from foveate.inference.onnx_file import read_model_info
 from foveate.inference.selecting import Select, Selection
@@ -113,6 +118,35 @@ def test_what_was_left_out_says_what_may_be_missed(make_glance: Make) -> None:
     assert glance.expected_miss(0.1) == pytest.approx(0.05)
     assert glance.expected_miss(0.2) == pytest.approx(0.05)
     assert glance.expected_miss(0.95) == 1
+
+
+def test_the_advised_recall_is_where_more_takes_over_four_times_as_much_looking() -> None:
+    figures = ((1.0, 1.0, 0.95), (0.4, 0.96, 0.8567), (0.1, 0.9, 0.81), (0.0, 0.2, 0.0))
+    rows = tuple(
+        HeldAt(threshold=number / 10, looked=looked, kept=mean, mean=mean, bound=bound)
+        for number, (looked, mean, bound) in enumerate(figures)
+    )
+
+    def worthwhile(*rows: HeldAt) -> HeldAt | None:
+        return Calibration(
+            level=0.95, unit="picture", units=9, empty=0, objects=9, rows=rows
+        ).worthwhile
+
+    row = worthwhile(*rows)
+    assert row == rows[2]  # .06 of recall would take .3 of looking, over four times as much
+    assert rows[2].select == "recall=0.81"
+    assert rows[1].select == "recall=0.856"  # never more than can be promised
+    near = rows[1].model_copy(update={"looked": 0.3})
+    assert worthwhile(rows[0], near, rows[2]) == near
+    assert worthwhile(rows[3]) is None
+
+
+def test_a_glance_that_rested_sees_the_same(make_glance: Make) -> None:
+    glance = OnnxGlance(make_glance(), threads=2)
+    picture = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    before = glance(ArraySource("noise", picture))
+    glance.rest()
+    assert np.array_equal(glance(ArraySource("noise", picture)), before)
 
 
 def test_a_glance_is_of_one_detector(
