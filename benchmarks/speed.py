@@ -218,6 +218,8 @@ class Bench:
             "aerial", "streets from above on terrain, one GeoTIFF", train, whole, by="folder"
         )
         systems, glance = self._systems(part, work, ON_RASTERS, raster=True)
+        if unknown := set(again) - systems.keys():
+            raise SystemExit(f"--again: no system {unknown.pop()!r}; known: {', '.join(systems)}")
         rows = [row for row in kept if row["system"] not in again]
         for name in again or systems:
             system = systems[name]

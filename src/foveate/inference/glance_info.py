@@ -25,10 +25,10 @@ STRIDE = 4
 """Reduced pixels a cell."""
 MULTIPLE = 8
 """Of the sides of what the network is shown, reduced pixels."""
-
-
 _WORTH = 4.0
 """Looking that as much recall is worth [D]."""
+_LEAST = 0.001
+"""The smallest recall that `recall_in_words` can ask for."""
 
 
 class HeldAt(Config):
@@ -79,7 +79,7 @@ class Calibration(Config):
 
         None if nothing can be promised.
         """
-        promised = (row for row in self.rows if row.bound > 0)
+        promised = (row for row in self.rows if row.bound >= _LEAST)
         return max(promised, key=lambda row: _WORTH * row.mean - row.looked, default=None)
 
 
